@@ -1,0 +1,30 @@
+"""What time it is, and how a meter's local time becomes ours."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.utils import timezone
+
+from gridtalk.core.errors import UserError
+
+
+def now() -> datetime:
+    """The present instant, aware, in UTC. Tests travel with ``time_machine``."""
+    return timezone.now()
+
+
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name; :class:`UserError` if there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UserError(f"“{name}” is no IANA time zone; write for example Africa/Bamako") from error
+
+
+def from_meter(local: datetime, zone_name: str) -> datetime:
+    """A meter's naive local time as an aware instant.
+
+    In the hour that a clock change repeats, the first of the two is meant; an hour that a clock
+    change leaves out is read as if the clock had not changed.
+    """
+    return local.replace(tzinfo=zone(zone_name))

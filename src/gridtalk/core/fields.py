@@ -1,0 +1,43 @@
+"""Model fields that several apps use."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+from django.db.models.expressions import Func
+
+from gridtalk.core import secrets
+
+
+class EncryptedTextField(models.TextField[str, str]):
+    """Text which the database holds encrypted with the installation's key; empty stays empty."""
+
+    description = "text, encrypted at rest"
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> str | None:  # noqa: ARG002
+        return secrets.decrypt(value) if value else value
+
+    def get_prep_value(self, value: Any) -> Any:
+        prepared = super().get_prep_value(value)
+        return secrets.encrypt(prepared) if prepared else prepared
+
+
+def money_field(**options: Any) -> models.DecimalField[Decimal, Decimal]:
+    """A numeric(16,2) column."""
+    return models.DecimalField(max_digits=16, decimal_places=2, **options)
+
+
+class NextId(Func):
+    """The next time-ordered id (see ``core/migrations/0001``): milliseconds since 2010, then 13 bits.
+
+    Ordered by time of making, below 2^53 until 2044 so that JavaScript reads it whole.
+    """
+
+    function = "gridtalk_next_id"
+    arity = 0
+    output_field = models.BigIntegerField()
+
+
+def time_ordered_id() -> models.BigIntegerField[int, int]:
+    """A bigint primary key whose order is the order in time; for tables that grow without end."""
+    return models.BigIntegerField(primary_key=True, db_default=NextId(), editable=False)

@@ -1,0 +1,238 @@
+"""Settings: read from the environment, with defaults that run out of the box.
+
+``gridtalk up`` and the other commands set what is missing (``cli/``): the secrets file, the embedded
+database's address. Every name that an operator may set is listed in ``docs/operations.md``.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import django_stubs_ext
+
+from gridtalk.core.errors import SetupError
+
+django_stubs_ext.monkeypatch()
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    text = os.environ.get(name, "").strip().lower()
+    return default if not text else text in {"1", "true", "yes", "on"}
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise SetupError(f"{name} is “{text}”; it must be a whole number") from None
+
+
+def _list(name: str, default: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Django's settings for a PostgreSQL address; :class:`SetupError` where it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise SetupError(
+            f"GRIDTALK_DATABASE_URL begins with “{parts.scheme}:”; Gridtalk needs PostgreSQL, "
+            "for example postgresql://user:password@host/name"
+        )
+    options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    host = options.pop("host", "") or unquote(parts.hostname or "")
+    port = options.pop("port", "") or str(parts.port or "")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "postgres",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": port,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+    }
+
+
+DATA_DIR = Path(os.environ.get("GRIDTALK_DATA_DIR", ".gridtalk")).absolute()
+
+SECRET_KEY = os.environ.get("GRIDTALK_SECRET_KEY", "")
+#: Encrypts providers' passwords in the database.
+GRIDTALK_ENCRYPTION_KEY = os.environ.get("GRIDTALK_ENCRYPTION_KEY", "")
+DEBUG = False
+ALLOWED_HOSTS = _list("GRIDTALK_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+#: Where people and providers reach this server, for example https://grid.example.org.
+PUBLIC_URL = os.environ.get("GRIDTALK_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+_https = PUBLIC_URL.startswith("https://")
+
+DATABASES = {
+    "default": database_from_url(os.environ.get("GRIDTALK_DATABASE_URL", "postgresql:///gridtalk"))
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "axes",
+    "procrastinate.contrib.django",
+    "gridtalk.core",
+    "gridtalk.users",
+    "gridtalk.messaging",
+    "gridtalk.grid",
+    "gridtalk.telemetry",
+    "gridtalk.prepaid",
+    "gridtalk.jobs",
+    "gridtalk.alerts",
+    "gridtalk.gateway",
+    "gridtalk.api",
+    "gridtalk.web",
+]
+
+MIDDLEWARE = [
+    "gridtalk.web.middleware.SecurityHeaders",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "gridtalk.urls"
+WSGI_APPLICATION = "gridtalk.asgi.django_application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Users and sessions -------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "users.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "gridtalk.users.backends.NameBackend",
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "web:sign-in"
+LOGIN_REDIRECT_URL = "web:overview"
+LOGOUT_REDIRECT_URL = "web:sign-in"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_TEMPLATE = "web/locked_out.html"
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = _https
+SESSION_COOKIE_AGE = int(timedelta(days=7).total_seconds())
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SECURE = _https
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _https else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+X_FRAME_OPTIONS = "DENY"
+
+#: A body larger than this is refused (413) before it is read.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+
+# --- Languages and times ------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français"), ("zh-hant", "繁體中文")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+# --- Mail ---------------------------------------------------------------------------------------
+
+EMAIL_HOST = os.environ.get("GRIDTALK_EMAIL_HOST", "")
+EMAIL_PORT = _number("GRIDTALK_EMAIL_PORT", 587)
+EMAIL_HOST_USER = os.environ.get("GRIDTALK_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("GRIDTALK_EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = _flag("GRIDTALK_EMAIL_TLS", default=True)
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend"
+    if EMAIL_HOST
+    else "django.core.mail.backends.dummy.EmailBackend"
+)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = os.environ.get("GRIDTALK_EMAIL_FROM", "gridtalk@localhost")
+
+# --- Gridtalk -----------------------------------------------------------------------------------
+
+#: Whether stored work rings for a worker at once (unit tests drain by hand).
+GRIDTALK_BELLS = _flag("GRIDTALK_BELLS", default=True)
+#: Length of the pins that we make, in digits 2–9.
+PIN_LENGTH = 8
+#: On/off and pings are re-sent until this long after the first hand-over; credit then turns unconfirmed.
+JOB_LIFETIME = timedelta(minutes=_number("GRIDTALK_JOB_LIFETIME_MINUTES", 60))
+#: A circuit that reported before and is silent for this long is unresponsive.
+CIRCUIT_SILENCE = timedelta(minutes=_number("GRIDTALK_CIRCUIT_SILENCE_MINUTES", 120))
+#: Whether a consumer is told at once that a token was received.
+ACKNOWLEDGE_RECEIPT = _flag("GRIDTALK_ACKNOWLEDGE_RECEIPT", default=False)
+#: Whether the generic inbound address answers with the message's uuid, or with an empty body.
+GENERIC_INBOUND_ANSWERS_UUID = _flag("GRIDTALK_GENERIC_INBOUND_ANSWERS_UUID", default=False)
+#: Wrong pins and tokens from one number in an hour, after which it must wait.
+WRONG_PINS_PER_HOUR = 10
+#: How long an outgoing text may wait for its provider before it is given up.
+MESSAGE_LIFETIME = timedelta(hours=_number("GRIDTALK_MESSAGE_LIFETIME_HOURS", 72))
+#: After a sender was killed while handing over, how long a delivery report is waited for.
+REPORT_GRACE = timedelta(seconds=_number("GRIDTALK_REPORT_GRACE_SECONDS", 60))
+#: The most characters of an inbound text (ten parts of UCS-2 are 670, of GSM-7 1,530).
+LONGEST_INBOUND_TEXT = 4096
+#: Limits of one compressed entry.
+METER_USE_TIME_MAX_S = 86_400
+METER_WATTHOURS_MAX = "999999.9"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": os.environ.get("GRIDTALK_LOG_LEVEL", "WARNING")},
+    "loggers": {
+        # The URL of an inbound request carries the interface's key: requests are not logged.
+        "django.request": {"level": "CRITICAL"},
+        "urllib3": {"level": "WARNING"},
+    },
+}

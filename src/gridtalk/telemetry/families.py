@@ -1,0 +1,5 @@
+"""The Log family, in an explicit list."""
+
+from gridtalk.core.families import Family
+
+LOGS = Family("telemetry.Log", ["telemetry.PrimaryLog", "telemetry.PCULog"])
