@@ -11,8 +11,11 @@ from gridtalk.users.models import User
 class NameBackend(BaseBackend):
     """Checks a name and password; spends the same time on a name that does not exist."""
 
-    def authenticate(  # type: ignore[override]
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None,
+    def authenticate(
+        self,
+        request: HttpRequest | None,  # noqa: ARG002  Django passes it to every backend
+        username: str | None = None,
+        password: str | None = None,
         **_ignored: Any,
     ) -> User | None:
         """The user, where the password is theirs and they are active."""

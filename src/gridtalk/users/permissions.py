@@ -1,0 +1,60 @@
+"""Who may do what: a check for services' callers, and a decorator for views."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gridtalk.core.errors import NotAllowed
+from gridtalk.users.models import Permission, User
+
+View = Callable[..., HttpResponseBase]
+
+#: What each permission allows, to be read after "may" or "may not".
+DEEDS: dict[Permission, str | Promise] = {
+    Permission.VIEW: gettext_lazy("see meters, circuits, messages, jobs and alerts"),
+    Permission.SEND: gettext_lazy("send messages, pings and on/off jobs"),
+    Permission.MONEY: gettext_lazy("add credit, make tokens, resend and reverse"),
+    Permission.GRID: gettext_lazy("change meters, circuits, accounts and interfaces"),
+    Permission.USERS: gettext_lazy("manage users, groups and API keys"),
+}
+
+
+def permission_check(user: User, permission: Permission) -> None:
+    """Raise :class:`NotAllowed`, in plain words, unless the user's group has the permission."""
+    if not user.may(permission):
+        raise NotAllowed(
+            _("Your group “%(group)s” may not %(deed)s. Ask an administrator to change your group.")
+            % {"group": user.group.name, "deed": DEEDS[permission]}
+        )
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The signed-in user of a request; :class:`NotAllowed` where nobody is signed in."""
+    user = request.user
+    if not isinstance(user, User):
+        raise NotAllowed(_("Sign in first."))
+    return user
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """A view which only users with this permission may use; others get a 403 that says why.
+
+    The view carries the permission as its attribute ``permission``, for the test that sweeps all
+    addresses.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            permission_check(signed_in(request), permission)
+            return view(request, *args, **kwargs)
+
+        checked.permission = permission  # type: ignore[attr-defined]
+        return checked
+
+    return decorate
