@@ -107,6 +107,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "axes.middleware.AxesMiddleware",
+    "gridtalk.web.middleware.Errors",
 ]
 
 ROOT_URLCONF = "gridtalk.urls"
@@ -155,6 +156,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = _https
 SESSION_COOKIE_AGE = int(timedelta(days=7).total_seconds())
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "gridtalk.web.error_pages.csrf_failure"
 CSRF_COOKIE_SECURE = _https
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -206,6 +208,8 @@ GRIDTALK_BELLS = _flag("GRIDTALK_BELLS", default=True)
 PIN_LENGTH = 8
 #: On/off and pings are re-sent until this long after the first hand-over; credit then turns unconfirmed.
 JOB_LIFETIME = timedelta(minutes=_number("GRIDTALK_JOB_LIFETIME_MINUTES", 60))
+#: How long the first acknowledgement is waited for before a job is sent again; the pauses then grow.
+JOB_RESEND_PAUSE = timedelta(seconds=_number("GRIDTALK_JOB_RESEND_SECONDS", 60))
 #: A circuit that reported before and is silent for this long is unresponsive.
 CIRCUIT_SILENCE = timedelta(minutes=_number("GRIDTALK_CIRCUIT_SILENCE_MINUTES", 120))
 #: Whether a consumer is told at once that a token was received.

@@ -1,10 +1,26 @@
-"""Headers that every answer carries."""
+"""Headers that every answer carries, and errors mapped to a status, once for pages and API."""
 
+import logging
+import secrets
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 
-from django.http import HttpRequest, HttpResponse
+from gridtalk.core.errors import GridtalkError
+from gridtalk.core.models import SystemLog
+from gridtalk.core.services import system_log_create
+from gridtalk.web.error_pages import error_response
+
+log = logging.getLogger(__name__)
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -20,6 +36,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
+#: Exceptions which Django itself answers, with our handlers of 400, 403 and 404.
+DJANGO_ANSWERS = (Http404, PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
+
+
 class SecurityHeaders:
     """Sets what Django's own middleware leaves out, and what it sets, in one cheap step.
 
@@ -33,8 +53,8 @@ class SecurityHeaders:
             "Content-Security-Policy": CONTENT_SECURITY_POLICY,
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
-            "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
-            "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
+            "Referrer-Policy": settings.SECURE_REFERRER_POLICY or "same-origin",
+            "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY or "same-origin",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
         }
         if settings.SECURE_HSTS_SECONDS:
@@ -46,3 +66,44 @@ class SecurityHeaders:
         for name, value in self.headers.items():
             response.headers.setdefault(name, value)
         return response
+
+
+class Errors:
+    """Answers the errors that a view raised: ours by their status, others as a bug, written down.
+
+    The last in the list, so that it sees a view's exception first. A bug is logged with its
+    traceback and a number which the person is shown too; the query string is never logged, since
+    it carries inbound keys.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer; what a view shows a signed-in person is kept out of caches."""
+        response = self.get_response(request)
+        # After sign-out, "back" must not show what a shared computer's cache still holds.
+        if not response.has_header("Cache-Control") and "cookie" in request.headers:
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The answer to an exception of a view; None leaves Django's own (404, 403, 400) to it."""
+        if isinstance(exception, GridtalkError):
+            return error_response(request, exception.status, str(exception))
+        if isinstance(exception, RequestDataTooBig):
+            return error_response(request, 413, "")
+        if isinstance(exception, DJANGO_ANSWERS):
+            return None
+        number = secrets.token_hex(4)
+        log.error("bug %s in %s %s", number, request.method, request.path, exc_info=exception)
+        try:
+            system_log_create(
+                source="web",
+                level=SystemLog.Level.ERROR,
+                text=f"bug {number} in {request.method} {request.path}: "
+                f"{type(exception).__name__}: {exception}",
+            )
+        except DatabaseError as error:
+            log.warning("bug %s could not be stored for the operator: %s", number, error)
+        return error_response(request, 500, "", number=number)

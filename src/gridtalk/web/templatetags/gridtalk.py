@@ -1,0 +1,109 @@
+"""Tags of our pages: states, times, amounts, fields."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.templatetags.static import static
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from gridtalk.core import clock
+from gridtalk.web.words import STATES, WORDS, Word
+
+register = template.Library()
+
+_UNKNOWN = Word("?", "question", "warn")
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon of our sprite; decoration: the word stands beside it."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("web/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state(family: str, value: object) -> SafeString:
+    """A state as icon, word and colour."""
+    word = STATES[family].get(str(value), _UNKNOWN)
+    return format_html(
+        '<span class="state {}">{}<span>{}</span></span>', word.tone, icon(word.icon), word.text
+    )
+
+
+@register.simple_tag
+def word(family: str, value: object) -> str:
+    """The word for a kind; an unknown kind is shown as it is."""
+    return str(WORDS[family].get(str(value), value))
+
+
+def relative(instant: datetime) -> str:
+    """How long ago, or how far ahead, in one unit."""
+    seconds = (clock.now() - instant).total_seconds()
+    ahead, seconds = seconds < 0, abs(seconds)
+    if seconds < 45:
+        return _("now")
+    if seconds < 90 * 60:
+        number = max(1, round(seconds / 60))
+        text = ngettext("%(n)d minute", "%(n)d minutes", number)
+    elif seconds < 36 * 3600:
+        number = round(seconds / 3600)
+        text = ngettext("%(n)d hour", "%(n)d hours", number)
+    elif seconds < 60 * 86400:
+        number = round(seconds / 86400)
+        text = ngettext("%(n)d day", "%(n)d days", number)
+    else:
+        number = round(seconds / (30.44 * 86400))
+        text = ngettext("%(n)d month", "%(n)d months", number)
+    return (_("in %(span)s") if ahead else _("%(span)s ago")) % {"span": text % {"n": number}}
+
+
+@register.simple_tag
+def when(instant: datetime | None, zone: str = "UTC", never: str = "–") -> SafeString | str:
+    """A relative time, with the exact one in that zone at hand."""
+    if instant is None:
+        return never
+    exact = f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', instant.isoformat(), exact, relative(instant)
+    )
+
+
+@register.simple_tag
+def exact(instant: datetime | None, zone: str = "UTC", never: str = "–") -> SafeString | str:
+    """An exact time in that zone, with the relative one at hand."""
+    if instant is None:
+        return never
+    return format_html(
+        '<time datetime="{}" title="{} ({})">{}</time>',
+        instant.isoformat(),
+        relative(instant),
+        zone,
+        f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}",
+    )
+
+
+@register.filter
+def amount(value: Decimal | None) -> str:
+    """An amount of credit with two decimals and groups of three."""
+    return "–" if value is None else number_format(value, 2, force_grouping=True)
+
+
+@register.filter
+def count(value: int) -> str:
+    """A whole number with groups of three."""
+    return number_format(value, 0, force_grouping=True)
+
+
+@register.filter
+def minutes(value: timedelta) -> int:
+    """A span in whole minutes, rounded up."""
+    return -int(-value.total_seconds() // 60)

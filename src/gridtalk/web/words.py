@@ -1,0 +1,157 @@
+"""The words, icons and tones of states and kinds, as people read them in the pages."""
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+
+
+@dataclass(frozen=True)
+class Word:
+    """A state as a page shows it: an icon of ``icons.svg``, a word and a tone (a colour)."""
+
+    text: Text
+    icon: str
+    tone: str
+
+
+GOOD, BUSY, WARN, BAD, QUIET = "good", "busy", "warn", "bad", "quiet"
+
+JOB_STATES = {
+    "queued": Word(_("waiting"), "clock", BUSY),
+    "sent": Word(_("sent"), "arrow", BUSY),
+    "done": Word(_("done"), "check", GOOD),
+    "failed": Word(_("failed"), "cross", BAD),
+    "expired": Word(_("expired"), "cross", WARN),
+    "unconfirmed": Word(_("unconfirmed"), "question", WARN),
+    "cancelled": Word(_("cancelled"), "dash", QUIET),
+}
+MESSAGE_STATES = {
+    "received": Word(_("received"), "check", QUIET),
+    "queued": Word(_("waiting"), "clock", BUSY),
+    "sending": Word(_("being sent"), "arrow", BUSY),
+    "sent": Word(_("sent"), "arrow", GOOD),
+    "delivered": Word(_("delivered"), "check", GOOD),
+    "failed": Word(_("failed"), "cross", BAD),
+    "expired": Word(_("given up"), "cross", WARN),
+}
+TOKEN_STATES = {
+    "new": Word(_("new"), "dot", BUSY),
+    "issued": Word(_("with a tablet"), "arrow", BUSY),
+    "pending": Word(_("being credited"), "clock", BUSY),
+    "used": Word(_("used"), "check", GOOD),
+    "sold": Word(_("sold, in conflict"), "warning", WARN),
+    "void": Word(_("void"), "dash", QUIET),
+}
+CIRCUIT_STATUS = {
+    "1": Word(_("on"), "power", GOOD),
+    "0": Word(_("off"), "cross", QUIET),
+}
+METER_STATES = {
+    "reporting": Word(_("reporting"), "check", GOOD),
+    "silent": Word(_("silent"), "warning", BAD),
+    "new": Word(_("no report yet"), "dot", QUIET),
+    "inactive": Word(_("not active"), "dash", QUIET),
+}
+INTERFACE_STATES = {
+    "working": Word(_("working"), "check", GOOD),
+    "failing": Word(_("failing"), "warning", BAD),
+    "new": Word(_("nothing sent yet"), "dot", QUIET),
+    "inactive": Word(_("not active"), "dash", QUIET),
+}
+ALERT_STATES = {
+    "open": Word(_("open"), "warning", WARN),
+    "seen": Word(_("seen"), "dot", BUSY),
+    "cleared": Word(_("cleared"), "check", GOOD),
+}
+LEVELS = {
+    "info": Word(_("info"), "dot", QUIET),
+    "warning": Word(_("warning"), "warning", WARN),
+    "error": Word(_("error"), "cross", BAD),
+}
+USER_STATES = {
+    "active": Word(_("active"), "check", GOOD),
+    "inactive": Word(_("not active"), "dash", QUIET),
+}
+STATES: dict[str, dict[str, Word]] = {
+    "job": JOB_STATES,
+    "message": MESSAGE_STATES,
+    "token": TOKEN_STATES,
+    "circuit": CIRCUIT_STATUS,
+    "meter": METER_STATES,
+    "interface": INTERFACE_STATES,
+    "alert": ALERT_STATES,
+    "level": LEVELS,
+    "user": USER_STATES,
+}
+
+JOB_KINDS: dict[str, Text] = {
+    "add_credit": _("Add credit"),
+    "turn_on": _("Turn on"),
+    "turn_off": _("Turn off"),
+    "mping": _("Ping meter"),
+    "cping": _("Ping circuit"),
+}
+ALERT_KINDS: dict[str, Text] = {
+    "unresponsive_circuit": _("Circuit silent"),
+    "power_max": _("Too much power"),
+    "energy_max": _("Energy of the day used up"),
+    "low_credit": _("Low credit"),
+    "no_credit": _("No credit"),
+    "unresponsive_job": _("Job not answered"),
+    "power_on": _("Meter came on"),
+    "meter_fault": _("Meter fault"),
+}
+MESSAGE_KINDS: dict[str, Text] = {
+    "incoming": _("in"),
+    "outgoing": _("out"),
+    "job": _("to a meter"),
+}
+INTERFACE_KINDS: dict[str, Text] = {
+    "kannel": _("Kannel"),
+    "netbook": _("Netbook modem"),
+    "twilio": _("Twilio"),
+    "airtel": _("Airtel"),
+    "yo": _("Yo!"),
+    "iottalk": _("IoTtalk"),
+}
+REQUESTERS: dict[str, Text] = {
+    "consumer": _("a consumer, by text"),
+    "vendor": _("a vendor"),
+    "user": _("a user"),
+    "api": _("a program"),
+    "gateway": _("the gateway"),
+}
+CAUSES: dict[str, Text] = {
+    "token_issue": _("Tokens made"),
+    "redemption": _("Token redeemed"),
+    "delivery": _("Credit arrived at the meter"),
+    "consumption": _("Electricity used"),
+    "adjustment": _("Adjustment"),
+    "reversal": _("Reversal"),
+    "token_void": _("Token made void"),
+}
+FAULT_CODES: dict[str, Text] = {
+    "md": _("meter down"),
+    "ce": _("a circuit's component failed"),
+    "sdc": _("SD card failed"),
+}
+WORDS: dict[str, dict[str, Text]] = {
+    "job": JOB_KINDS,
+    "alert": ALERT_KINDS,
+    "message": MESSAGE_KINDS,
+    "interface": INTERFACE_KINDS,
+    "requester": REQUESTERS,
+    "cause": CAUSES,
+    "fault": FAULT_CODES,
+}
+
+
+def choices(words: dict[str, Text] | dict[str, Word]) -> list[tuple[str, Text]]:
+    """The words as a form's choices, behind an empty one that means all."""
+    return [
+        ("", _("all")),
+        *((key, word.text if isinstance(word, Word) else word) for key, word in words.items()),
+    ]
