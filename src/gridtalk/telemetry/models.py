@@ -4,6 +4,7 @@ These tables are partitioned by PostgreSQL, which Django cannot say: the migrati
 ``telemetry/services.py`` is the only place that writes them (in bulk).
 """
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from gridtalk.core import clock
@@ -22,11 +23,16 @@ class Log(FamilyBase):
     id = time_ordered_id()
     received_at = models.DateTimeField(default=clock.now, editable=False)
     message = models.ForeignKey(
-        IncomingMessage, on_delete=models.DO_NOTHING, null=True, db_constraint=False, related_name="logs"
+        IncomingMessage,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        related_name="logs",
     )
 
     class Meta:
         db_table = "logs"
+        indexes = [BrinIndex(fields=["received_at"], name="logs_received_at")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
@@ -35,10 +41,12 @@ class Log(FamilyBase):
 class PrimaryLog(Log):
     """A circuit's hourly report; table ``primary_logs``, in monthly partitions by ``meter_time``.
 
-    ``watthours`` counts up since local midnight; ``use_time_s`` are the seconds in use; ``credit`` is
-    null for a mains. ``clock_ahead`` flags a report whose meter's clock was over an hour ahead of its
-    receipt: it is kept, and never touches the circuit. No foreign key guards the link to ``logs``:
-    it would halve the speed and block the detaching of partitions.
+    ``watthours`` counts up since local midnight; ``use_time_s`` are the seconds in use; ``credit``
+    is null for a mains. ``clock_ahead`` flags a report whose meter clock was over an hour ahead of
+    its receipt: it is kept, and never touches the circuit. ``latency_s`` is the receipt minus the
+    meter's time: kept here too, so that no question about clocks needs a join with ``logs``. No
+    foreign key guards the link to ``logs``: it would halve the speed and block the detaching of
+    partitions.
     """
 
     KIND = "primary"
@@ -54,6 +62,7 @@ class PrimaryLog(Log):
     circuit = models.ForeignKey(
         Circuit, on_delete=models.PROTECT, related_name="primary_logs", db_constraint=False
     )
+    latency_s = models.IntegerField(default=0, db_default=0, editable=False)
     meter_time = models.DateTimeField()
     watthours = models.DecimalField(max_digits=10, decimal_places=2)
     use_time_s = models.DecimalField(max_digits=8, decimal_places=2)
@@ -103,5 +112,7 @@ class PCULog(Log):
     class Meta:
         db_table = "pcu_logs"
         constraints = [
-            models.UniqueConstraint(fields=["meter", "meter_time"], name="pcu_logs_meter_meter_time"),
+            models.UniqueConstraint(
+                fields=["meter", "meter_time"], name="pcu_logs_meter_meter_time"
+            ),
         ]
