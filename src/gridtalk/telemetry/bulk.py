@@ -103,6 +103,9 @@ def insert(readings: Sequence[NewReading]) -> InsertResult:
         return InsertResult(0, 0, [], [])
     if not connection.in_atomic_block:
         raise RuntimeError("primary_logs_insert needs its caller's transaction")
+    with connection.cursor() as cursor:
+        # Before we read a partition, lest partitions_ensure and we wait for each other.
+        cursor.execute("LOCK TABLE ONLY logs, ONLY primary_logs IN ROW EXCLUSIVE MODE")
     changes = _lock_circuits({reading.circuit_id for reading in readings})
     outcomes, fresh = _sift(readings)
     _store(readings, fresh, outcomes, changes)

@@ -20,7 +20,7 @@ MONTHS_BEHIND = 1
 MONTHS_AHEAD = 2
 #: Two processes take turns; any number that nothing else in this database uses.
 _ADVISORY_LOCK = 0x67726964
-#: A reader of the DEFAULT partition is waited for so long; writers queue behind us meanwhile.
+#: Others are waited for so long; writers queue behind us meanwhile.
 _LOCK_TIMEOUT_MS = 10_000
 
 _MOVE = """
@@ -86,8 +86,8 @@ def _bound(table: str, instant: datetime) -> str | int:
 def _make(table: str, name: str, start: datetime) -> bool:
     """Make one partition; false where another process was quicker.
 
-    A new table is filled and then attached: that locks the parent so lightly that inserts go on.
-    Only the DEFAULT partition is locked wholly, since it must give its rows up.
+    Writers wait, readers go on: a writer that had chosen the DEFAULT partition already would find
+    its row refused there. The parent is locked before the DEFAULT partition, as writers do.
     """
     parts: dict[str, Any] = {
         "parent": sql.Identifier(table),
@@ -106,6 +106,7 @@ def _make(table: str, name: str, start: datetime) -> bool:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_TIMEOUT_MS}ms"])
         for statement in (
             "CREATE TABLE {name} (LIKE {parent} INCLUDING ALL)",
+            "LOCK TABLE ONLY {parent} IN SHARE ROW EXCLUSIVE MODE",
             "LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE",
             _MOVE,
             "ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ({low}) TO ({high})",

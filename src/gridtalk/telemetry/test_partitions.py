@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
+from gridtalk.core.money import ZERO
+from gridtalk.telemetry import partitions as partitions_module
 from gridtalk.telemetry.models import Log, PrimaryLog
 from gridtalk.telemetry.partitions import month_start, partitions_ensure
-from gridtalk.telemetry.testing import circuit_make, log_make
+from gridtalk.telemetry.services import NewReading, primary_logs_insert
+from gridtalk.telemetry.testing import circuit_make, instant, log_make
 
 
 def partitions(table: str) -> set[str]:
@@ -117,7 +120,11 @@ def test_two_at_once_beside_a_writer() -> None:
     def write() -> None:
         try:
             for day in range(1, 29):
-                log_make(circuit, f"2033-01-{day:02}T00:00")
+                time = instant(f"2033-01-{day:02}T00:00")
+                with transaction.atomic():
+                    primary_logs_insert(
+                        readings=[NewReading(circuit.id, time, ZERO, ZERO, 1, None, time, None)]
+                    )
             results.append("written")
         finally:
             connection.close()
@@ -135,3 +142,27 @@ def test_two_at_once_beside_a_writer() -> None:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE logs_2033_01, primary_logs_2033_01")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_long_reader_is_waited_for_and_then_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions_module, "_LOCK_TIMEOUT_MS", 100)
+    month = datetime(2034, 1, 1, tzinfo=UTC)
+    before = partitions("logs")
+    errors: list[Exception] = []
+
+    def ensure() -> None:
+        try:
+            partitions_ensure(since=month, until=month)
+        except OperationalError as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        assert Log.objects.count() == 0
+        thread = threading.Thread(target=ensure)
+        thread.start()
+        thread.join(30)
+    assert [str(error) for error in errors] == ["canceling statement due to lock timeout"]
+    assert partitions("logs") == before

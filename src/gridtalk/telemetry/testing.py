@@ -49,6 +49,7 @@ def log_make(
     status: int = 1,
 ) -> PrimaryLog:
     """A stored report, past all rules of the bulk insert; ``meter_time`` in UTC."""
+    amount: Any = credit if credit is None else Decimal(str(credit))
     time = instant(meter_time) if isinstance(meter_time, str) else meter_time
     return PrimaryLog.objects.create(
         circuit=circuit,
@@ -58,6 +59,6 @@ def log_make(
         watthours=Decimal(str(watthours)),
         use_time_s=Decimal(0),
         status=status,
-        credit=credit if credit is None else Decimal(str(credit)),
+        credit=amount,
         clock_ahead=latency_s < -3600,
     )

@@ -18,6 +18,8 @@ from gridtalk.core.errors import UserError
 from gridtalk.core.money import CENT
 from gridtalk.core.texts import storable
 from gridtalk.gateway.meter.wire import EntryError, PrimaryLogs, Reading
+from gridtalk.grid.models import Meter
+from gridtalk.messaging.models import IncomingMessage
 from gridtalk.telemetry.services import CircuitChange, NewReading, Outcome, primary_logs_insert
 
 #: Of the errors of a message, so many characters are kept for the operator.
@@ -27,11 +29,9 @@ LONGEST_ERROR = 2000
 class StoredReadings(NamedTuple):
     """A stored message of hourly reports, parsed, with the meter that sent it."""
 
-    message_id: int
-    received_at: datetime
-    meter_id: int
-    time_zone: str
-    parsed: PrimaryLogs
+    message: IncomingMessage
+    meter: Meter
+    logs: PrimaryLogs
 
 
 @dataclass(slots=True)
@@ -43,6 +43,15 @@ class MessageTaken:
     duplicates: int = 0
     ahead: int = 0
     errors: list[EntryError] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> str:
+        """``reports`` where at least one was stored, ``duplicate`` where all were there already,
+        ``error`` where no entry was good.
+        """
+        if self.stored:
+            return "reports"
+        return "duplicate" if self.duplicates else "error"
 
     @property
     def error(self) -> str:
@@ -58,11 +67,26 @@ class MessageTaken:
         return "; ".join(reasons)[:LONGEST_ERROR]
 
 
+class IncomingHandled(NamedTuple):
+    """What to write on an incoming message; ``outcome`` has at most 32 characters."""
+
+    message_id: int
+    outcome: str
+    error: str = ""
+
+
 class ReadingsTaken(NamedTuple):
     """``messages`` in the order given; ``changes`` by circuit: for alerts, unconfirmed credit."""
 
     messages: list[MessageTaken]
     changes: list[CircuitChange]
+
+    @property
+    def handled(self) -> list[IncomingHandled]:
+        """What to write on each message."""
+        return [
+            IncomingHandled(taken.message_id, taken.outcome, taken.error) for taken in self.messages
+        ]
 
 
 def readings_take(*, messages: Sequence[StoredReadings]) -> ReadingsTaken:
@@ -70,30 +94,30 @@ def readings_take(*, messages: Sequence[StoredReadings]) -> ReadingsTaken:
 
     In the caller's transaction, once: it locks the circuits in order of id. A report of a circuit
     that the meter does not have, or of a meter whose time zone is none, becomes an error of its
-    entry; the others are stored. Queries: five to seven, however many messages. Numbers are rounded
+    entry; the others are stored. Queries: six to eight, however many messages. Numbers are rounded
     half to even to the two decimals of their columns. Sources: gateway.md 6, meter-protocol.md.
     """
-    circuits = _circuits({message.meter_id for message in messages})
+    circuits = _circuits({message.meter.id for message in messages})
     times = _MeterTimes()
-    taken = [MessageTaken(message.message_id) for message in messages]
+    taken = [MessageTaken(message.message.id) for message in messages]
     readings: list[NewReading] = []
     owners: list[MessageTaken] = []
     for message, result in zip(messages, taken, strict=True):
-        parsed = message.parsed
-        result.errors.extend(parsed.errors)
-        for number, entry in enumerate(parsed.entries):
+        meter = message.meter
+        for number, entry in enumerate(message.logs.entries):
             try:
-                circuit_id = circuits[message.meter_id, entry.cid]
-                meter_time = times[message.time_zone, entry.meter_time]
+                circuit_id = circuits[meter.id, entry.cid]
+                meter_time = times[meter.time_zone, entry.meter_time]
             except KeyError:
                 reason = f"the meter has no circuit {entry.cid}; add it, or mend the meter's list"
             except UserError as error:
                 reason = f"the meter's time zone: {error}"
             else:
-                readings.append(_new_reading(message, entry, circuit_id, meter_time))
+                readings.append(_new_reading(message.message, entry, circuit_id, meter_time))
                 owners.append(result)
                 continue
-            result.errors.append(EntryError(_position(parsed, number), reason))
+            result.errors.append(EntryError(_position(message.logs, number), reason))
+        result.errors.extend(message.logs.errors)
         result.errors.sort(key=lambda error: error.entry)
     inserted = primary_logs_insert(readings=readings)
     for owner, outcome in zip(owners, inserted.outcomes, strict=True):
@@ -103,14 +127,6 @@ def readings_take(*, messages: Sequence[StoredReadings]) -> ReadingsTaken:
         owner.stored += 1
         owner.ahead += outcome is Outcome.AHEAD
     return ReadingsTaken(taken, inserted.changes)
-
-
-class IncomingHandled(NamedTuple):
-    """What to write on an incoming message; ``outcome`` has at most 32 characters."""
-
-    message_id: int
-    outcome: str
-    error: str = ""
 
 
 def incoming_mark_handled(*, rows: Sequence[IncomingHandled]) -> int:
@@ -146,7 +162,7 @@ def _circuits(meter_ids: set[int]) -> Mapping[tuple[int, str], int]:
 
 
 def _new_reading(
-    message: StoredReadings, entry: Reading, circuit_id: int, meter_time: datetime
+    message: IncomingMessage, entry: Reading, circuit_id: int, meter_time: datetime
 ) -> NewReading:
     return NewReading(
         circuit_id,
@@ -155,8 +171,8 @@ def _new_reading(
         _two_places(entry.use_time_s),
         entry.status,
         None if entry.credit is None else _two_places(entry.credit),
-        message.received_at,
-        message.message_id,
+        message.created_at,
+        message.id,
     )
 
 
@@ -165,9 +181,9 @@ def _two_places(value: Decimal) -> Decimal:
     return value.quantize(CENT)
 
 
-def _position(parsed: PrimaryLogs, number: int) -> int:
+def _position(logs: PrimaryLogs, number: int) -> int:
     """Where the ``number``th good entry (from 0) stood in its message (from 1)."""
-    bad = {error.entry for error in parsed.errors}
+    bad = {error.entry for error in logs.errors}
     return next(islice((place for place in count(1) if place not in bad), number, None))
 
 
