@@ -25,6 +25,7 @@ class Courier:
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._running = False
+        self._busy = 0
         self._threads = threads
         self._workers: list[threading.Thread] = []
         self.failures: list[Exception] = []
@@ -53,12 +54,18 @@ class Courier:
             heapq.heappush(self._due, entry)
             self._changed.notify()
 
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is being done."""
+        with self._changed:
+            return not self._due and not self._busy
+
     def _next(self) -> Errand | None:
         """The next errand when it is due; None at the end."""
         with self._changed:
             while self._running:
                 wait = self._due[0][0] - time.monotonic() if self._due else None
                 if wait is not None and wait <= 0:
+                    self._busy += 1
                     return heapq.heappop(self._due)[2]
                 self._changed.wait(wait)
         return None
@@ -73,3 +80,5 @@ class Courier:
             else:
                 if again is not None:
                     self.post(errand, delay_s=again)
+            with self._changed:
+                self._busy -= 1

@@ -145,6 +145,15 @@ class Network:
         for deliver in waiting:
             self._courier.post(deliver)
 
+    def is_idle(self) -> bool:
+        """Whether no text and no report is under way; what waits for a phone that is off is not."""
+        return self._courier.is_idle()
+
+    @property
+    def failures(self) -> list[Exception]:
+        """What went wrong in the simulator itself."""
+        return self._courier.failures
+
     # --- up: phone → server ----------------------------------------------------------------------
 
     def say(self, sender: str, receiver: str, text: str) -> str:

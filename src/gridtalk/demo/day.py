@@ -1,0 +1,154 @@
+"""The day of ``gridtalk demo``: makes the village, plays the story, tells how it ended."""
+
+import secrets
+import time
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from gridtalk.core.errors import SetupError
+from gridtalk.demo.curves import EARLY, HOUSEHOLD, SHOP
+from gridtalk.demo.network import Network
+from gridtalk.demo.people import Person
+from gridtalk.demo.server import Server
+from gridtalk.demo.story import Story, StoryFailed, VillageClock
+from gridtalk.demo.summary import summary_tell
+from gridtalk.demo.telling import Teller
+from gridtalk.demo.village import (
+    Plan,
+    Village,
+    interface_make,
+    name_free,
+    tokens_make,
+    village_make,
+)
+from gridtalk.grid.models import Meter
+from gridtalk.grid.services import meter_retire
+from gridtalk.messaging.models import CommunicationInterface
+from gridtalk.users.models import User
+from gridtalk.users.services import user_create, user_get, user_password_set
+
+ZONE = "Africa/Kampala"
+LOW_CREDIT = Decimal(100)
+TOKEN_VALUE = Decimal(500)
+#: Price of a kWh, in hundredths: 1.40 a watt-hour.
+TARIFF = 1400_00
+ADMIN = "admin"
+
+
+def day_play(server: Server, *, once: bool, pace_s: float, seed: int) -> int:
+    """Make a village on the running server, play its day, and live on unless ``once``.
+
+    Returns the exit code: 0, or 1 where the story failed or the books do not agree.
+    """
+
+    password = _admin_password_set()
+    clock = VillageClock(datetime.now(ZoneInfo(ZONE)))
+    teller = Teller(names={}, time=lambda: clock.now)
+    network = Network(seed=seed, listener=teller.text)
+    village = _village_make(network, server, clock.now, seed)
+    prefix = village.gateway.number[:-4]
+    friend = Person(network, name="Peter", number=f"{prefix}0199", gateway=village.gateway.number)
+    teller.names.update({person.number.lstrip("+"): person.name for person in village.people})
+    teller.names.update(
+        {
+            friend.number.lstrip("+"): friend.name,
+            village.gateway.number.lstrip("+"): "Gridtalk",
+            village.meter.number.lstrip("+"): f"meter {village.row.name}",
+        }
+    )
+    tokens = tokens_make(count=10, value=TOKEN_VALUE, note="scratch cards of the demo")
+    story = Story(
+        village=village,
+        network=network,
+        teller=teller,
+        tokens=tokens,
+        token_value=TOKEN_VALUE,
+        friend=friend,
+        clock=clock,
+        pace_s=pace_s,
+    )
+    _welcome(teller, server, password, village.row.name)
+    began = time.monotonic()
+    with network:
+        try:
+            story.play()
+        except StoryFailed as error:
+            teller.plain()
+            teller.plain(f"The story failed: {error}", "red")
+            teller.plain(f"What the server said is in {server.log_path}")
+            return 1
+        good = summary_tell(
+            teller, village, network, story.redeemed, TOKEN_VALUE, time.monotonic() - began
+        )
+        if not once:
+            _live_on(teller, server, password, village)
+    return 0 if good else 1
+
+
+def _admin_password_set() -> str:
+    """Make the user ``admin``, or give them a new password; returns it."""
+    password = secrets.token_urlsafe(9)
+    if User.objects.filter(name=ADMIN).exists():
+        user_password_set(user=user_get(name=ADMIN), password=password)
+    else:
+        user_create(name=ADMIN, group="admin", password=password)
+    return password
+
+
+def _village_make(network: Network, server: Server, start: datetime, seed: int) -> Village:
+    """A new village; those of earlier demos on the same data are retired."""
+    for earlier in Meter.objects.filter(retired_at=None):
+        meter_retire(meter=earlier)
+    CommunicationInterface.objects.update(active=False)
+    prefix = f"+25677{Meter.objects.count() + 1:03d}"
+    interface, gateway = interface_make(
+        network,
+        server_url=server.url,
+        name=name_free("demo-network"),
+        phone=f"{prefix}0000",
+        region="UG",
+    )
+    plans = [
+        Plan("Amina", f"{prefix}0101", "en", HOUSEHOLD, Decimal(700), TARIFF),
+        Plan("Jean-Bosco", f"{prefix}0102", "fr", SHOP, Decimal(2000), TARIFF),
+        Plan("Zawadi", f"{prefix}0103", "sw", EARLY, Decimal(300), TARIFF),
+    ]
+    return village_make(
+        network,
+        interface=interface,
+        gateway=gateway,
+        name=name_free("Kitobo"),
+        phone=f"{prefix}0100",
+        plans=plans,
+        start=start,
+        time_zone=ZONE,
+        low_credit=LOW_CREDIT,
+        seed=seed,
+        location="Kitobo island",
+        latitude=Decimal("-0.4033"),
+        longitude=Decimal("32.2933"),
+        battery_capacity=400,
+        panel_capacity=1400,
+    )
+
+
+def _welcome(teller: Teller, server: Server, password: str, village: str) -> None:
+    teller.plain()
+    teller.plain(f"The pages: {server.url}/   user: {ADMIN}   password: {password}", "bold")
+    teller.plain(
+        f"{village}: a meter, three households. A day passes in a minute; each line is "
+        "a text that went through the server."
+    )
+
+
+def _live_on(teller: Teller, server: Server, password: str, village: Village) -> None:
+    """The village goes on in real time until Ctrl-C."""
+    teller.plain()
+    teller.plain(f"The pages: {server.url}/   user: {ADMIN}   password: {password}", "bold")
+    teller.plain("The village lives on, an hour in an hour. Ctrl-C ends it.")
+    while server.is_running():
+        now = datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None, microsecond=0)
+        village.meter.advance(now)
+        time.sleep(1)
+    raise SetupError(f"the server has ended; what it said is in {server.log_path}")
