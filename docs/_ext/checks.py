@@ -24,8 +24,8 @@ VARIABLE = re.compile(r"GRIDTALK_[A-Z0-9_]+")
 READ = re.compile(
     r"""(?:environ(?:\.\w+)?[\[(]|_flag\(|_number\(|_list\(|getenv\(|envvar=)\s*"(GRIDTALK_[A-Z0-9_]+)\""""
 )
-#: Read by the tests' own plugin alone.
-FOR_TESTS = {"GRIDTALK_TEST_DATABASE_URL"}
+#: Set by ``gridtalk up`` for its own children, or read by the tests' plugin alone.
+INTERNAL = {"GRIDTALK_READY_FILE", "GRIDTALK_SUPERVISOR", "GRIDTALK_TEST_DATABASE_URL"}
 LITERAL = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
@@ -37,7 +37,7 @@ def variables_read() -> set[str]:
         if path.name.startswith("test") or "/tests/" in path.as_posix():
             continue
         found |= set(READ.findall(path.read_text(encoding="utf-8")))
-    return found - FOR_TESTS
+    return found - INTERNAL
 
 
 def files_named(app: Sphinx, doctree: nodes.document) -> None:
@@ -63,7 +63,9 @@ def front_page(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of files that the README and the change log name and that do not exist."""
     for name in ("README.md", "CHANGELOG.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
-        named = {path for path in LITERAL.findall(text) if FILE.match(path)} | set(LINK.findall(text))
+        named = {path for path in LITERAL.findall(text) if FILE.match(path)} | set(
+            LINK.findall(text)
+        )
         for path in sorted(named):
             if not (ROOT / path).exists():
                 log.warning("%s names %s, which is not there", name, path, type="checks")

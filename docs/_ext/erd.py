@@ -73,7 +73,9 @@ def rows(model: type[models.Model]) -> tuple[Row, ...]:
     """The table's columns; ``?`` may be null, ``U`` unique."""
     found = []
     for field in columns(model):
-        marks = ("?" if field.null else "") + (" U" if field.unique and not field.primary_key else "")
+        marks = ("?" if field.null else "") + (
+            " U" if field.unique and not field.primary_key else ""
+        )
         found.append(Row(str(field.column), column_type(field) + marks, key=field.primary_key))
     return tuple(found)
 
@@ -129,6 +131,14 @@ def overview() -> tuple[list[Box], list[Link]]:
     return boxes, found
 
 
+def remembered(env: BuildEnvironment, name: str) -> set[str]:
+    """A set kept with the environment, so that it outlasts this build."""
+    if not hasattr(env, name):
+        setattr(env, name, set())
+    found: set[str] = getattr(env, name)
+    return found
+
+
 class ErdDirective(SphinxDirective):
     """See the module."""
 
@@ -138,7 +148,7 @@ class ErdDirective(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {"overview": directives.flag}
 
     def run(self) -> list[nodes.Node]:
-        """The picture as inline SVG, so that its titles link to the text and it follows the theme."""
+        """The picture as inline SVG, whose titles link to the text and which follows the theme."""
         title = self.arguments[0]
         if "overview" in self.options:
             boxes, lines = overview()
@@ -147,12 +157,9 @@ class ErdDirective(SphinxDirective):
                 named = [apps.get_model(line.strip()) for line in self.content if line.strip()]
             except (LookupError, ValueError) as error:
                 raise self.error(f"erd “{title}”: {error}") from None
-            shown = getattr(self.env, "erd_models", set())
-            self.env.erd_models = shown | {model._meta.label for model in named}  # type: ignore[attr-defined]
+            remembered(self.env, "erd_models").update(model._meta.label for model in named)
             boxes, lines = tables(named)
-        self.env.note_dependency(__file__)
-        pages = getattr(self.env, "erd_pages", set())
-        self.env.erd_pages = pages | {self.env.docname}  # type: ignore[attr-defined]
+        remembered(self.env, "erd_pages").add(self.env.docname)
         picture_id = f"erd{self.env.new_serialno('erd')}"
         svg = draw(boxes, lines, title=title, picture_id=picture_id)
         css = "erd-frame wide" if "overview" in self.options else "erd-frame"
@@ -161,7 +168,7 @@ class ErdDirective(SphinxDirective):
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of models which no diagram shows."""
-    shown = getattr(env, "erd_models", set())
+    shown = remembered(env, "erd_models")
     for model in own_models():
         if model._meta.label not in shown:
             log.warning("no erd shows the model %s", model._meta.label, type="erd")
@@ -170,8 +177,8 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
 def outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> set[str]:
-    """Pages with diagrams are read at every build: they depend on models, which Sphinx cannot see."""
-    return getattr(env, "erd_pages", set()) - removed
+    """Pages with diagrams are read at every build: Sphinx cannot see the models they depend on."""
+    return remembered(env, "erd_pages") - removed
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

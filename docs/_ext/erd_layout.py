@@ -8,6 +8,7 @@ barycentre sweeps; heights are settled by least squares. The same input draws th
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 
 TITLE_H = 22
 ROW_H = 16
@@ -124,7 +125,7 @@ def layers(boxes: Iterable[Box], links: Iterable[Link]) -> dict[str, int]:
     return found
 
 
-def row_y(box: Box, row: int) -> float:
+def row_y(row: int) -> float:
     """The height, below the box's top, at which a line leaves a row (-1: the title)."""
     return TITLE_H / 2 if row < 0 else TITLE_H + 2 + ROW_H * (row + 0.5)
 
@@ -153,8 +154,8 @@ class Layout:
     def _path(self, number: int, link: Link, layer: dict[str, int]) -> Path:
         """The line's nodes from right to left, with lanes in the layers that it skips."""
         source, target = link.source, link.target
-        start = row_y(self.boxes[source], link.row)
-        end = row_y(self.boxes[target], -1)
+        start = row_y(link.row)
+        end = row_y(-1)
         backwards = layer[source] <= layer[target]
         if backwards:
             source, target, start, end = target, source, end, start
@@ -165,7 +166,7 @@ class Layout:
             nodes.append(lane)
         nodes.append(target)
         if layer[source] != layer[target]:
-            for index, (right, left) in enumerate(zip(nodes, nodes[1:], strict=False)):
+            for index, (right, left) in enumerate(pairwise(nodes)):
                 leaves = start if index == 0 else LANE_H / 2
                 enters = end if index == len(nodes) - 2 else LANE_H / 2
                 self.nodes[right].left.append((left, leaves - enters))
@@ -177,7 +178,9 @@ class Layout:
         best, fewest = [list(column) for column in self.columns], self._crossings()
         for sweep in range(SWEEPS):
             rightwards = sweep % 2 == 0
-            indices = range(1, len(self.columns)) if rightwards else range(len(self.columns) - 2, -1, -1)
+            indices = (
+                range(1, len(self.columns)) if rightwards else range(len(self.columns) - 2, -1, -1)
+            )
             for index in indices:
                 other = self.columns[index - 1 if rightwards else index + 1]
                 place = {id_: number for number, id_ in enumerate(other)}
@@ -195,12 +198,10 @@ class Layout:
 
     def _crossings(self) -> int:
         total = 0
-        for left, right in zip(self.columns, self.columns[1:], strict=False):
+        for left, right in pairwise(self.columns):
             place = {id_: number for number, id_ in enumerate(left)}
             pairs = [
-                (place[other], -offset)
-                for id_ in right
-                for other, offset in self.nodes[id_].left
+                (place[other], -offset) for id_ in right for other, offset in self.nodes[id_].left
             ]
             ends = [end for end, _offset in pairs]
             total += sum(a > b for i, a in enumerate(ends) for b in ends[i + 1 :])
@@ -275,12 +276,14 @@ class Layout:
             points.reverse()
         parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
         level = 0 if path.backwards else 1
-        for index, (a, b) in enumerate(zip(points, points[1:], strict=False)):
+        for index, (a, b) in enumerate(pairwise(points)):
             if index % 2 == level:
                 parts.append(f"L{b[0]:.1f} {b[1]:.1f}")
             else:
                 middle = (a[0] + b[0]) / 2
-                parts.append(f"C{middle:.1f} {a[1]:.1f} {middle:.1f} {b[1]:.1f} {b[0]:.1f} {b[1]:.1f}")
+                parts.append(
+                    f"C{middle:.1f} {a[1]:.1f} {middle:.1f} {b[1]:.1f} {b[0]:.1f} {b[1]:.1f}"
+                )
         return "".join(parts)
 
     def _box_width(self, node: Node) -> float:
@@ -318,9 +321,10 @@ def draw(boxes: Iterable[Box], links: Iterable[Link], *, title: str, picture_id:
     """The picture as an SVG element."""
     layout = Layout(boxes, links)
     width, height = round(layout.width), round(layout.height)
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     parts = [
-        f'<svg class="erd" xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">',
+        f'<svg class="erd" xmlns="http://www.w3.org/2000/svg" {size}',
+        f'role="img" aria-label="{escape(title)}">',
         f"<title>{escape(title)}</title><style>{STYLE}</style>",
         MARKERS.format(id=picture_id),
     ]
@@ -350,6 +354,8 @@ def _box(box: Box, x: float, y: float) -> str:
         css = ' class="k"' if row.key else ""
         parts.append(f'<text{css} x="{PAD}" y="{base}">{escape(row.name)}</text>')
         if row.detail:
-            parts.append(f'<text class="d" x="{width - PAD}" y="{base}">{escape(row.detail)}</text>')
+            parts.append(
+                f'<text class="d" x="{width - PAD}" y="{base}">{escape(row.detail)}</text>'
+            )
     parts.append("</g>")
     return "".join(parts)

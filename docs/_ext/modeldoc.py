@@ -54,7 +54,9 @@ def condition_text(condition: Any) -> str:
     if lookup == "isnull":
         return f"{field} is null" if value else f"{field} is not null"
     if isinstance(value, models.F):
-        value = value.name
+        value = expression_text(value)
+    if (lookup, value) == ("gt", ""):
+        return f"{field} is not empty"
     if isinstance(value, (list, tuple)):
         value = ", ".join(str(part) for part in value)
     if value == "":
@@ -62,11 +64,19 @@ def condition_text(condition: Any) -> str:
     return f"{field} {LOOKUPS[lookup]} {value}"
 
 
+def expression_text(expression: Any) -> str:
+    """An expression of a constraint in words: ``upper(pin)``."""
+    if isinstance(expression, models.Func):
+        inner = ", ".join(expression_text(part) for part in expression.get_source_expressions())
+        return f"{str(expression.function or type(expression).__name__).lower()}({inner})"
+    return str(getattr(expression, "name", expression))
+
+
 def constraint_text(constraint: models.BaseConstraint) -> str:
     """What one constraint holds."""
     if isinstance(constraint, models.UniqueConstraint):
         columns = ", ".join(constraint.fields) or ", ".join(
-            str(getattr(part, "name", part)) for part in constraint.expressions
+            expression_text(part) for part in constraint.expressions
         )
         where = f" where {condition_text(constraint.condition)}" if constraint.condition else ""
         return f"``{constraint.name}``: unique {columns}{where}"
@@ -87,7 +97,9 @@ def notes(field: Any) -> str:
     """What else is to be known of a field."""
     found = []
     if is_parent_link(field):
-        found.append(f"column ``{field.column}``, shared with {model_role(field.remote_field.model)}")
+        found.append(
+            f"column ``{field.column}``, shared with {model_role(field.remote_field.model)}"
+        )
     elif field.remote_field:
         found.append(f"→ {model_role(field.remote_field.model)}")
     if field.help_text:
@@ -158,7 +170,7 @@ class ModelMap(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The table, with our table's name and a link."""
-        table = []
+        table: list[tuple[str, ...]] = []
         for line in self.content:
             if not line.strip():
                 continue
@@ -167,13 +179,13 @@ class ModelMap(SphinxDirective):
                 model = apps.get_model(label)
             except (LookupError, ValueError) as error:
                 raise self.error(f"model-map “{line}”: {error}") from None
-            old_table = f"``{old}``" if old else "–"
-            table.append((seed or "–", old_table, model_role(model), f"``{model._meta.db_table}``"))
+            old_table = f"``{old}``" if old else "—"
+            table.append((seed or "—", old_table, model_role(model), f"``{model._meta.db_table}``"))
         headings = ("In the seed", "Table in 2012", "Our model", "Our table")
         container = nodes.container()
         lines = list_table(headings, table, "fields")
         self.state.nested_parse(StringList(lines, self.env.docname), self.content_offset, container)
-        return container.children
+        return list(container.children)
 
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:
