@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -9,6 +10,9 @@ from django.db import connection, transaction
 from gridtalk.alerts.conftest import Village, texts
 from gridtalk.alerts.models import Alert
 from gridtalk.alerts.services import alert_clear, alert_from_meter
+from gridtalk.alerts.silence import unresponsive_circuits_check
+from gridtalk.core import clock
+from gridtalk.grid.models import Circuit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,3 +88,23 @@ def test_a_raise_that_is_rolled_back_leaves_nothing(village: Village) -> None:
     with transaction.atomic():
         assert alert_from_meter(code="lcw", meter=village.meter, circuit=circuit).created
         assert alert_clear(kind="low_credit", meter=village.meter, circuit=circuit) == 1
+
+
+def test_a_circuit_that_is_being_reported_on_is_left_to_the_next_check(village: Village) -> None:
+    now = clock.now()
+    circuit = village.circuits[0]
+    Circuit.objects.update(last_reported_at=now - timedelta(hours=3))
+    found: list[list[int | None]] = []
+
+    def check() -> None:
+        found.append([alert.circuit_id for alert in unresponsive_circuits_check(now=now)])
+        connection.close()
+
+    with transaction.atomic():
+        Circuit.objects.select_for_update().get(pk=circuit.pk)
+        thread = threading.Thread(target=check)
+        thread.start()
+        thread.join(timeout=10)
+    assert found == [[village.mains.pk]]
+    check()
+    assert found[1:] == [[circuit.pk]]
