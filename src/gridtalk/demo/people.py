@@ -4,13 +4,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from gridtalk.demo.meter import Meter
 from gridtalk.demo.network import Network
 
 Seen = TypeVar("Seen")
+#: So that no two acknowledgements are of the same time.
+JOB_TIME = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ class MeterPhone:
         network.phone_add(self)
 
     def hear(self, sender: str, text: str) -> None:  # noqa: ARG002  a meter obeys any number
-        """A text has arrived (on a thread of the network)."""
+        """A text has arrived (on a thread of the network); obeying it takes a second."""
         with self._lock:
+            meanwhile = [one.text for one in self.meter.advance(self.meter.now + JOB_TIME)]
             answers = self.meter.hear(text)
-        self._say_all(answers)
+        self._say_all(meanwhile + answers)
 
     def advance(self, until: datetime) -> list[str]:
         """Let the meter's clock run; what it said meanwhile, already on its way."""
