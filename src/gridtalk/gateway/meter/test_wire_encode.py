@@ -3,6 +3,7 @@
 # Meters' times are naive.
 # ruff: noqa: DTZ001
 
+import dataclasses
 import itertools
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -79,19 +80,25 @@ def test_compressed_identity(readings: list[Reading]) -> None:
 
 
 @given(villages())
-def test_compressed_is_greedy_with_the_mains_in_the_first(readings: list[Reading]) -> None:
+def test_compressed_repeats_the_prefix_and_has_the_mains_in_the_first(
+    readings: list[Reading],
+) -> None:
     texts = wire_encode.encode_compressed(readings)
-    messages = [wire.parse(text) for text in texts]
     assert len({text.partition("#")[0] for text in texts}) <= 1
-    for text, following in itertools.pairwise(messages):
-        assert isinstance(text, PrimaryLogs)
-        assert isinstance(following, PrimaryLogs)
-        assert not any(reading.mains for reading in following.entries)
-        # One more report, whichever came next, would have passed 160 characters.
-        for reading in following.entries:
-            position = readings.index(reading)
-            if all(readings.index(other) >= position for other in following.entries):
-                assert len(wire_encode.encode_compressed([*text.entries, reading])) > 1
+    for text in texts[1:]:
+        message = wire.parse(text)
+        assert isinstance(message, PrimaryLogs)
+        assert not any(reading.mains for reading in message.entries)
+
+
+@given(villages(), st.sampled_from([0, 1]))
+def test_compressed_is_greedy(readings: list[Reading], status: int) -> None:
+    texts = wire_encode.encode_compressed(
+        [dataclasses.replace(r, status=status) for r in readings if not r.mains]
+    )
+    for text, following in itertools.pairwise(texts):
+        entry = following.strip("()").split("#")[2 - status].partition(";")[0]
+        assert len(f"{text};{entry}") > 160
 
 
 def test_compressed_as_the_meters_wrote_it() -> None:
