@@ -167,8 +167,8 @@ SELECT change.circuit_id, circuits.meter_id, circuits.retired_at IS NULL AND NOT
 FROM unnest(%(circuits)s::int[], %(credits)s::numeric[]) AS change(circuit_id, credit)
 JOIN circuits ON circuits.id = change.circuit_id
 JOIN meters ON meters.id = circuits.meter_id
-LEFT JOIN alerts ON alerts.circuit_id = change.circuit_id AND alerts.cleared_at IS NULL
-     AND alerts.kind = ANY(%(kinds)s)
+LEFT JOIN alerts ON alerts.circuit_id = change.circuit_id AND alerts.circuit_id IS NOT NULL
+     AND alerts.cleared_at IS NULL AND alerts.kind = ANY(%(kinds)s)
 WHERE alerts.id IS NOT NULL OR change.credit <= 0 OR change.credit < meters.low_credit_threshold
 GROUP BY change.circuit_id, circuits.id, meters.id
 ORDER BY change.circuit_id
@@ -273,6 +273,9 @@ def unresponsive_jobs_clear() -> int:
     ended = [Job.State.DONE, Job.State.CANCELLED, Job.State.FAILED]
     found = UnresponsiveJob.objects.filter(
         Q(job__state__in=ended) | Q(Exists(answered), job__state=Job.State.EXPIRED),
+        # So said that the index of what is open can be used: this runs with every drain of jobs.
+        kind=UnresponsiveJob.KIND,
+        circuit__isnull=False,
         cleared_at__isnull=True,
     )
     return alerts_close(ids=list(found.values_list("pk", flat=True)), now=clock.now())

@@ -44,6 +44,8 @@ def _overtaken_close(*, now: datetime) -> None:
         | Q(meter__active=False)
         | Q(meter__retired_at__isnull=False)
         | Q(circuit__last_reported_at__gt=F("last_heard_from")),
+        kind=UnresponsiveCircuit.KIND,
+        circuit__isnull=False,
         cleared_at__isnull=True,
     )
     alerts_close(ids=list(over.values_list("pk", flat=True)), now=now)
