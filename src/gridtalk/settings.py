@@ -203,6 +203,25 @@ DEFAULT_FROM_EMAIL = os.environ.get("GRIDTALK_EMAIL_FROM", "gridtalk@localhost")
 
 #: Whether stored work rings for a worker at once (unit tests drain by hand).
 GRIDTALK_BELLS = _flag("GRIDTALK_BELLS", default=True)
+#: Threads of a web process that run Django; each keeps one database connection.
+GRIDTALK_WEB_THREADS = _number("GRIDTALK_WEB_THREADS", 8)
+#: The bells of all drains; the clock rings them every 5 seconds (core/drains.py).
+BELLS = [
+    "gridtalk.messaging.bells.SEND",
+    "gridtalk.gateway.bells.HANDLE",
+    "gridtalk.gateway.bells.JOBS",
+]
+#: Where the tasks are; an explicit list, nothing is discovered.
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = ""
+PROCRASTINATE_IMPORT_PATHS = [
+    "gridtalk.core.tasks",
+    "gridtalk.messaging.tasks",
+    "gridtalk.telemetry.tasks",
+    "gridtalk.alerts.tasks",
+    "gridtalk.gateway.tasks",
+]
+#: A drain's task says nothing once it is done.
+PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "successful"}
 #: Length of the pins that we make, in digits 2–9.
 PIN_LENGTH = 8
 #: On/off and pings are re-sent until this long after the first hand-over; credit then turns unconfirmed.
@@ -221,6 +240,8 @@ WRONG_PINS_PER_HOUR = 10
 MESSAGE_LIFETIME = timedelta(hours=_number("GRIDTALK_MESSAGE_LIFETIME_HOURS", 72))
 #: After a sender was killed while handing over, how long a delivery report is waited for.
 REPORT_GRACE = timedelta(seconds=_number("GRIDTALK_REPORT_GRACE_SECONDS", 60))
+#: Who is told, in the same transaction, what became of a message of that kind.
+MESSAGE_OUTCOME_HOOKS = {"job": "gridtalk.jobs.services.job_message_outcome"}
 #: The most characters of an inbound text (ten parts of UCS-2 are 670, of GSM-7 1,530).
 LONGEST_INBOUND_TEXT = 4096
 #: Limits of one compressed entry.

@@ -25,9 +25,7 @@ class Alert(FamilyBase):
     last_raised_at = models.DateTimeField(default=clock.now, editable=False)
     repeats = models.PositiveIntegerField(default=0)
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="alerts")
-    circuit = models.ForeignKey(
-        Circuit, on_delete=models.PROTECT, null=True, related_name="alerts"
-    )
+    circuit = models.ForeignKey(Circuit, on_delete=models.PROTECT, null=True, related_name="alerts")
     topic = models.CharField(max_length=32, blank=True, default="")
     origin_message = models.ForeignKey(
         IncomingMessage, on_delete=models.SET_NULL, null=True, related_name="alerts"

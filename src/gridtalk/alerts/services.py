@@ -22,7 +22,7 @@ from gridtalk.alerts.telling import Telling, consumers_tell
 from gridtalk.core import clock
 from gridtalk.core.errors import UserError
 from gridtalk.grid.models import Circuit, Meter
-from gridtalk.jobs.models import Job
+from gridtalk.jobs.models import AddCredit, Job
 from gridtalk.messaging.models import IncomingMessage
 from gridtalk.users.audit import audit
 from gridtalk.users.models import User
@@ -262,17 +262,20 @@ def unresponsive_jobs_raise(*, jobs: Iterable[Job]) -> list[UnresponsiveJob]:
 def unresponsive_jobs_clear() -> int:
     """Close the open UnresponsiveJob alerts of jobs that have ended; returns how many.
 
-    An expired job never had its answer: its alert is closed when the same meter has acknowledged
-    another job since.
+    An expired job, or one that failed, never had its answer: its alert is closed when the same meter
+    has acknowledged another job since. Credit that failed still waits for a person: it stays open.
     """
     answered = Job.objects.filter(
         circuit__meter=OuterRef("meter"),
         state=Job.State.DONE,
         ended_at__gt=OuterRef("last_raised_at"),
     )
-    ended = [Job.State.DONE, Job.State.CANCELLED, Job.State.FAILED]
+    settled = Q(job__state__in=[Job.State.DONE, Job.State.CANCELLED])
+    over = Q(job__state=Job.State.EXPIRED) | (
+        Q(job__state=Job.State.FAILED) & ~Q(job__kind=AddCredit.KIND)
+    )
     found = UnresponsiveJob.objects.filter(
-        Q(job__state__in=ended) | Q(Exists(answered), job__state=Job.State.EXPIRED),
+        settled | (over & Q(Exists(answered))),
         # So said that the index of what is open can be used: this runs with every drain of jobs.
         kind=UnresponsiveJob.KIND,
         circuit__isnull=False,

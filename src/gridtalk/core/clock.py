@@ -18,7 +18,9 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UserError(f"“{name}” is no IANA time zone; write for example Africa/Bamako") from error
+        raise UserError(
+            f"“{name}” is no IANA time zone; write for example Africa/Bamako"
+        ) from error
 
 
 def from_meter(local: datetime, zone_name: str) -> datetime:

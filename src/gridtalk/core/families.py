@@ -87,7 +87,7 @@ class Family:
         found: dict[Any, Any] = {}
         for kind in {row.kind for row in rows}:
             ids = [row.pk for row in rows if row.kind == kind]
-            found.update(self.model(kind)._default_manager.in_bulk(ids))
+            found.update(self.model(kind).objects.in_bulk(ids))
         return [found[row.pk] for row in rows]
 
     def child(self, base: FamilyBase) -> Any:

@@ -1,5 +1,6 @@
 """Model fields that several apps use."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,13 +9,21 @@ from django.db.models.expressions import Func
 
 from gridtalk.core import secrets
 
+#: Where the time-ordered ids begin.
+_EPOCH = datetime(2010, 1, 1, tzinfo=UTC)
+
 
 class EncryptedTextField(models.TextField[str, str]):
     """Text which the database holds encrypted with the installation's key; empty stays empty."""
 
     description = "text, encrypted at rest"
 
-    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> str | None:  # noqa: ARG002
+    def from_db_value(
+        self,
+        value: str | None,
+        expression: Any,  # noqa: ARG002
+        connection: Any,  # noqa: ARG002
+    ) -> str | None:
         return secrets.decrypt(value) if value else value
 
     def get_prep_value(self, value: Any) -> Any:
@@ -28,7 +37,7 @@ def money_field(**options: Any) -> models.DecimalField[Decimal, Decimal]:
 
 
 class NextId(Func):
-    """The next time-ordered id (see ``core/migrations/0001``): milliseconds since 2010, then 13 bits.
+    """The next time-ordered id (``core/migrations/0001``): milliseconds since 2010, then 13 bits.
 
     Ordered by time of making, below 2^53 until 2044 so that JavaScript reads it whole.
     """
@@ -41,3 +50,8 @@ class NextId(Func):
 def time_ordered_id() -> models.BigIntegerField[int, int]:
     """A bigint primary key whose order is the order in time; for tables that grow without end."""
     return models.BigIntegerField(primary_key=True, db_default=NextId(), editable=False)
+
+
+def id_at(instant: datetime) -> int:
+    """The smallest id that :class:`NextId` makes at that instant: a bound in time on the key."""
+    return int((instant - _EPOCH).total_seconds() * 1000) << 13

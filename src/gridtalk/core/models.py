@@ -25,7 +25,9 @@ class SystemLog(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
     level = models.CharField(max_length=8, choices=Level, default=Level.INFO)
-    source = models.CharField(max_length=64, help_text="the part that noticed it, for example kannel")
+    source = models.CharField(
+        max_length=64, help_text="the part that noticed it, for example kannel"
+    )
     text = models.TextField()
 
     class Meta:

@@ -3,7 +3,9 @@
 
 def storable(text: str) -> str:
     """The text without what PostgreSQL cannot hold: NUL and lone surrogates become U+FFFD."""
-    return text.replace("\x00", "�").encode("utf-8", "replace").decode() if needs_care(text) else text
+    return (
+        text.replace("\x00", "�").encode("utf-8", "replace").decode() if needs_care(text) else text
+    )
 
 
 def needs_care(text: str) -> bool:

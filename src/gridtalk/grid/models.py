@@ -26,8 +26,8 @@ class Meter(models.Model):
     id = models.AutoField(primary_key=True)
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=64, unique=True)
-    phone = models.CharField(max_length=64, unique=True, null=True, blank=True)  # noqa: DJ001
-    device_address = models.CharField(max_length=64, unique=True, null=True, blank=True)  # noqa: DJ001
+    phone = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    device_address = models.CharField(max_length=64, unique=True, null=True, blank=True)
     location = models.CharField(max_length=128, blank=True)
     latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
     longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
@@ -127,7 +127,8 @@ class Circuit(models.Model):
                 fields=["meter"], condition=Q(is_main=True), name="circuits_one_main"
             ),
             models.CheckConstraint(
-                name="circuits_ip_address", condition=Q(ip_address__regex=r"^192\.168\.1\.2[0-9][0-9]$")
+                name="circuits_ip_address",
+                condition=Q(ip_address__regex=r"^192\.168\.1\.2[0-9][0-9]$"),
             ),
             models.CheckConstraint(
                 name="circuits_main_address",

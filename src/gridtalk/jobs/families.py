@@ -2,4 +2,6 @@
 
 from gridtalk.core.families import Family
 
-JOBS = Family("jobs.Job", ["jobs.AddCredit", "jobs.TurnOn", "jobs.TurnOff", "jobs.Mping", "jobs.Cping"])
+JOBS = Family(
+    "jobs.Job", ["jobs.AddCredit", "jobs.TurnOn", "jobs.TurnOff", "jobs.Mping", "jobs.Cping"]
+)

@@ -74,7 +74,13 @@ class Job(FamilyBase):
                 name="jobs_state",
                 condition=Q(
                     state__in=[
-                        "queued", "sent", "done", "failed", "expired", "unconfirmed", "cancelled",
+                        "queued",
+                        "sent",
+                        "done",
+                        "failed",
+                        "expired",
+                        "unconfirmed",
+                        "cancelled",
                     ]
                 ),
             ),

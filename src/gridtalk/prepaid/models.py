@@ -21,7 +21,9 @@ class Device(models.Model):
     allow_without_key = models.BooleanField(default=False)
     vendor_name = models.CharField(max_length=128, blank=True)
     active = models.BooleanField(default=True)
-    credit_ceiling = money_field(default=money.ZERO, help_text="most that it may hold in unsold tokens")
+    credit_ceiling = money_field(
+        default=money.ZERO, help_text="most that it may hold in unsold tokens"
+    )
     added_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
@@ -163,14 +165,18 @@ class LedgerEntry(models.Model):
     id = models.BigAutoField(primary_key=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)
     occurred_at = models.DateTimeField(default=clock.now, editable=False)
-    debit_account = models.ForeignKey(LedgerAccount, on_delete=models.PROTECT, related_name="debits")
+    debit_account = models.ForeignKey(
+        LedgerAccount, on_delete=models.PROTECT, related_name="debits"
+    )
     credit_account = models.ForeignKey(
         LedgerAccount, on_delete=models.PROTECT, related_name="credits"
     )
     amount = money_field()
     cause = models.CharField(max_length=16, choices=Cause)
     token = models.ForeignKey(Token, on_delete=models.PROTECT, null=True, related_name="entries")
-    batch = models.ForeignKey(TokenBatch, on_delete=models.PROTECT, null=True, related_name="entries")
+    batch = models.ForeignKey(
+        TokenBatch, on_delete=models.PROTECT, null=True, related_name="entries"
+    )
     job_id = models.IntegerField(null=True)
     day = models.DateField(null=True, help_text="consumption: the meter's local day")
     reason = models.TextField(blank=True)
@@ -189,13 +195,19 @@ class LedgerEntry(models.Model):
             ),
             # A token is redeemed, and a job's credit delivered, at most once: held by the database.
             models.UniqueConstraint(
-                fields=["token"], condition=Q(cause="redemption"), name="ledger_entries_redeemed_once"
+                fields=["token"],
+                condition=Q(cause="redemption"),
+                name="ledger_entries_redeemed_once",
             ),
             models.UniqueConstraint(
-                fields=["job_id"], condition=Q(cause="delivery"), name="ledger_entries_delivered_once"
+                fields=["job_id"],
+                condition=Q(cause="delivery"),
+                name="ledger_entries_delivered_once",
             ),
             models.UniqueConstraint(
-                fields=["job_id"], condition=Q(cause="reversal"), name="ledger_entries_reversed_once"
+                fields=["job_id"],
+                condition=Q(cause="reversal"),
+                name="ledger_entries_reversed_once",
             ),
         ]
         indexes = [

@@ -1,0 +1,22 @@
+"""How much is left?"""
+
+from gridtalk.core import clock
+from gridtalk.gateway.consumer.base import ConsumerCommand, Request
+
+
+class Balance(ConsumerCommand):
+    """Account, credit, and the time of the last report in the meter's zone."""
+
+    action = "balance"
+
+    def run(self, request: Request) -> str:
+        """Answer; changes nothing."""
+        circuit = request.circuit
+        if circuit.last_meter_time is None:
+            request.answer("balance_no_report", credit=circuit.credit)
+        else:
+            zone = clock.zone(circuit.meter.time_zone)
+            request.answer(
+                "balance", credit=circuit.credit, time=circuit.last_meter_time.astimezone(zone)
+            )
+        return "balance"

@@ -1,0 +1,225 @@
+"""Stored messages, taken and acted on: the middle of the gateway. Read top to bottom.
+
+``receive.py`` stored them before their provider heard 200; here each is handled exactly once:
+what it does and the mark that it is handled are one commit. Nothing here talks to a network.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import OperationalError, transaction
+from django.db.models import Q
+
+from gridtalk.alerts import services as alerts
+from gridtalk.core import clock
+from gridtalk.core.models import SystemLog
+from gridtalk.core.services import system_log_create
+from gridtalk.gateway import limits
+from gridtalk.gateway.consumer.dispatch import consumer_message_handle
+from gridtalk.gateway.meter import wire
+from gridtalk.gateway.meter.handlers import Handled, meter_message_handle, ping_handle
+from gridtalk.gateway.meter.readings import StoredReadings, incoming_mark_handled, readings_take
+from gridtalk.gateway.replies import reply_job_done
+from gridtalk.grid.models import Circuit, Meter
+from gridtalk.grid.selectors import meters_by_number
+from gridtalk.jobs.credit import CreditSeen
+from gridtalk.jobs.services import credits_seen_in_reports
+from gridtalk.messaging.models import IncomingMessage
+from gridtalk.telemetry.services import CircuitChange
+
+log = logging.getLogger(__name__)
+
+#: Messages that one transaction looks at; reports among them are stored together.
+BATCH = 500
+#: Pauses before a message that made us fail is tried again; after the last it is given up.
+PAUSES = (1, 5, 30, 300)
+METER_LIMITS = wire.Limits(use_time_s=settings.METER_USE_TIME_MAX_S)
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """A stored message and who sent what: the meter is null for everybody else."""
+
+    incoming: IncomingMessage
+    meter: Meter | None
+    message: wire.MeterMessage | None
+
+
+def handle_waiting() -> int:
+    """Handle every message that is stored and due; returns how many. Run by the drain's task."""
+    handled = 0
+    while True:
+        reports, others = _reports_handle()
+        if not reports and not others:
+            return handled
+        handled += reports + sum(message_handle(message_id=pk) for pk in others)
+
+
+def _due() -> Q:
+    return Q(handled_at__isnull=True) & (
+        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=clock.now())
+    )
+
+
+def _reports_handle() -> tuple[int, list[int]]:
+    """Take a batch; store the reports in it. Returns how many those were, and the others' ids."""
+    try:
+        with transaction.atomic(durable=True):
+            taken = list(
+                IncomingMessage.objects.select_for_update(skip_locked=True, of=("self",))
+                .filter(_due())
+                .order_by("pk")
+                .select_related("communication_interface")[:BATCH]
+            )
+            batch = messages_sort(taken)
+            reports = [item for item in batch if isinstance(item.message, wire.PrimaryLogs)]
+            if reports:
+                reports_store(reports)
+            others = [item.incoming.pk for item in batch if item not in reports]
+            return len(reports), others
+    except OperationalError:
+        raise  # the database is away, or two workers met: the next bell tries again
+    except Exception:
+        # One of the reports makes us fail: alone, each shows which. Nothing of the batch is stored.
+        log.exception("a batch of reports failed; its messages are handled one by one")
+        waiting = IncomingMessage.objects.filter(_due()).order_by("pk")
+        return 0, list(waiting.values_list("pk", flat=True)[:BATCH])
+
+
+def messages_sort(taken: Sequence[IncomingMessage]) -> list[Sorted]:
+    """Whose each message is and, for a meter's, what it says."""
+    meters = meters_by_number(numbers=[incoming.number for incoming in taken])
+    found = []
+    for incoming in taken:
+        meter = meters.get(incoming.number)
+        spoken = None
+        if wire.looks_like_meter(incoming.text):
+            spoken = wire.parse(incoming.text, METER_LIMITS)
+            if meter is None and not isinstance(spoken, wire.GatewayPing):
+                spoken = wire.MeterError(
+                    "a meter's message, but no meter has this number: enter the number at the meter"
+                )
+        found.append(Sorted(incoming, meter, spoken))
+    return found
+
+
+def reports_store(reports: Sequence[Sorted]) -> None:
+    """Store the readings of these messages, mark them handled, and draw the conclusions."""
+    stored = [
+        StoredReadings(message=item.incoming, meter=item.meter, logs=item.message)
+        for item in reports
+        if item.meter is not None and isinstance(item.message, wire.PrimaryLogs)
+    ]
+    result = readings_take(messages=stored)
+    incoming_mark_handled(rows=result.handled)
+    changes_follow(changes=result.changes)
+
+
+def changes_follow(*, changes: Sequence[CircuitChange]) -> None:
+    """Alerts that reports raise or clear, and credit that shows in them though not confirmed."""
+    settled = credits_seen_in_reports(
+        seen=[
+            CreditSeen(
+                circuit_id=change.circuit_id,
+                before=change.credit_before,
+                after=change.credit_after,
+                meter_time=change.readings[-1].reading.meter_time,
+            )
+            for change in changes
+            if change.credit_taken
+            and change.readings
+            and not change.estimated_before
+            and change.credit_as_of_before is not None
+        ]
+    )
+    alerts.alerts_after_reports(
+        changes=[
+            alerts.CircuitChange(
+                circuit_id=change.circuit_id,
+                credit_before=change.credit_before,
+                credit=change.credit_after if change.credit_taken else None,
+                status=change.status_after if change.status_taken else None,
+                origin_id=change.readings[-1].reading.message_id if change.readings else None,
+            )
+            for change in changes
+        ]
+    )
+    for job in settled:
+        circuit = Circuit.objects.select_related("account").get(pk=job.circuit_id)
+        reply_job_done(job=job, circuit=circuit)
+
+
+def message_handle(*, message_id: int) -> int:
+    """Handle one message in a transaction of its own; 1 where it was handled, else 0.
+
+    What makes us fail is tried again after growing pauses, and then given up: stored, marked, and
+    in the system log. It never stops the others.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            incoming = (
+                IncomingMessage.objects.select_for_update(skip_locked=True, of=("self",))
+                .filter(_due(), pk=message_id)
+                .select_related("communication_interface")
+                .first()
+            )
+            if incoming is None:
+                return 0  # another worker has it
+            handled = _handle(messages_sort([incoming])[0])
+            _mark(incoming, handled)
+            return 1
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.exception("message %s could not be handled", message_id)
+        _failed(message_id, error)
+        return 0
+
+
+def _handle(item: Sorted) -> Handled:
+    incoming, meter, spoken = item.incoming, item.meter, item.message
+    if not incoming.number:
+        return Handled("refused", "no number: nobody can be answered")
+    if isinstance(spoken, wire.GatewayPing):
+        if meter is None and limits.pings_used_up(number=incoming.number):
+            return Handled("refused", "too many pings from a number that is no meter's")
+        return ping_handle(incoming=incoming, ping=spoken)
+    if isinstance(spoken, wire.PrimaryLogs):
+        reports_store([item])
+        incoming.refresh_from_db(fields=["outcome", "error"])
+        return Handled(incoming.outcome, incoming.error)
+    if spoken is None:
+        return Handled(consumer_message_handle(incoming=incoming))
+    if meter is None:
+        assert isinstance(spoken, wire.MeterError)
+        return Handled("refused", spoken.reason)
+    return meter_message_handle(incoming=incoming, meter=meter, message=spoken)
+
+
+def _mark(incoming: IncomingMessage, handled: Handled) -> None:
+    incoming.handled_at = clock.now()
+    incoming.outcome, incoming.error = handled.outcome, handled.error
+    incoming.save(update_fields=["handled_at", "outcome", "error"])
+
+
+def _failed(message_id: int, error: Exception) -> None:
+    """Note the failure in a transaction of its own, since the message's was rolled back."""
+    with transaction.atomic(durable=True):
+        incoming = IncomingMessage.objects.select_for_update(of=("self",)).get(pk=message_id)
+        incoming.tries += 1
+        incoming.error = f"{type(error).__name__}: {error}"[:500]
+        if incoming.tries <= len(PAUSES):
+            pause = timedelta(seconds=PAUSES[incoming.tries - 1])
+            incoming.next_attempt_at = clock.now() + pause
+            incoming.save(update_fields=["tries", "error", "next_attempt_at"])
+            return
+        incoming.handled_at, incoming.outcome = clock.now(), "failed"
+        incoming.save(update_fields=["tries", "error", "handled_at", "outcome"])
+        system_log_create(
+            source="gateway",
+            level=SystemLog.Level.ERROR,
+            text=f"message {message_id} given up after {incoming.tries} tries: {incoming.error}",
+        )

@@ -1,0 +1,241 @@
+"""Credit on its way to meters: the jobs that make money. Credit is given exactly once.
+
+A person who does something here must say why; it is in the audit trail and in the ledger.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from gridtalk.core import clock, money
+from gridtalk.core.errors import Conflict, UserError
+from gridtalk.core.models import SystemLog
+from gridtalk.core.services import system_log_create
+from gridtalk.grid.models import Circuit
+from gridtalk.jobs.models import AddCredit, Job
+from gridtalk.jobs.sending import job_message_queue, job_messages_withdraw
+from gridtalk.messaging.models import IncomingMessage
+from gridtalk.prepaid import ledger
+from gridtalk.prepaid.models import LedgerEntry, Token
+from gridtalk.prepaid.services import (
+    reason_required,
+    token_batch_create,
+    token_reserve,
+    token_taken_back,
+    token_used,
+)
+from gridtalk.users import audit
+from gridtalk.users.models import User
+
+State = Job.State
+
+
+def add_credit_request(
+    *, circuit: Circuit, token_number: str, incoming: IncomingMessage | None = None
+) -> AddCredit:
+    """Redeem a token for a circuit: token, ledger, job and message in the caller's one transaction.
+
+    Raises what :func:`prepaid.services.token_reserve` raises; then nothing is changed.
+    """
+    _fit_for_credit(circuit)
+    token = token_reserve(number=token_number)
+    job = AddCredit(
+        circuit=circuit,
+        credit=token.value,
+        token=token,
+        requested_by=Job.Requester.CONSUMER,
+        incoming=incoming,
+    )
+    job.save()
+    ledger.redemption_post(token=token, job_id=job.pk)
+    job_message_queue(job=job)
+    return job
+
+
+@transaction.atomic
+def credit_add(*, circuit: Circuit, amount: Decimal, user: User | None, reason: str) -> AddCredit:
+    """Give a circuit credit without a token; needs a reason.
+
+    Raises :class:`UserError` for an amount that is not positive or a missing reason.
+    """
+    reason = reason_required(reason)
+    _fit_for_credit(circuit)
+    amount = money.parse(str(amount))
+    if amount <= 0:
+        raise UserError("give an amount above 0")
+    job = AddCredit(
+        circuit=circuit,
+        credit=amount,
+        requested_by=Job.Requester.USER,
+        requested_by_user=user,
+        note=reason,
+    )
+    job.save()
+    ledger.gift_post(amount=amount, job_id=job.pk, user=user, reason=reason)
+    job_message_queue(job=job)
+    audit.audit(
+        user=user,
+        action="credit_add",
+        target=f"job {job.pk}",
+        reason=reason,
+        data={"amount": str(amount), "circuit": circuit.pk},
+    )
+    return job
+
+
+def _fit_for_credit(circuit: Circuit) -> None:
+    if circuit.is_main:
+        raise UserError("the mains has no credit")
+    if circuit.retired_at is not None:
+        raise Conflict(f"circuit {circuit.ip_address} is retired")
+
+
+def credit_delivered(*, job: AddCredit, at: datetime) -> None:
+    """The meter has the credit: post it, the token is used. Assumes circuit and job are locked."""
+    ledger.delivery_post(circuit=job.circuit, amount=job.credit, job_id=job.pk, occurred_at=at)
+    if job.token is not None:
+        token_used(token=job.token, at=at)
+
+
+def credit_applied_after_reversal(*, job: AddCredit, at: datetime) -> bool:
+    """A meter confirms credit that was reversed: the consumer has it, so the ledger must say so.
+
+    Returns whether this was the first time. Assumes circuit and job are locked.
+    """
+    if LedgerEntry.objects.filter(job_id=job.pk, cause=LedgerEntry.Cause.DELIVERY).exists():
+        return False
+    ledger.delivery_post(
+        circuit=job.circuit, amount=job.credit, job_id=job.pk, occurred_at=at, after_reversal=True
+    )
+    system_log_create(
+        source="jobs",
+        level=SystemLog.Level.ERROR,
+        text=(
+            f"the meter applied job {job.pk} ({job.credit}) after it had been reversed; where a "
+            "new token was made for it, the consumer may have the credit twice"
+        ),
+    )
+    return True
+
+
+@transaction.atomic
+def credit_resend(*, job: Job, user: User | None, reason: str) -> AddCredit:
+    """Send unconfirmed or failed credit once more, because a person knows that it did not arrive.
+
+    Raises :class:`UserError` without a reason, :class:`Conflict` in any other state.
+    """
+    reason = reason_required(reason)
+    locked = _locked(job)
+    if locked.state not in {State.UNCONFIRMED, State.FAILED}:
+        raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it is not sent again")
+    if not job_messages_withdraw(job_ids=[locked.pk]):
+        raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
+    locked.state, locked.ended_at = State.QUEUED, None
+    locked.sent_at = locked.expires_at = locked.next_attempt_at = None
+    locked.save(update_fields=["state", "ended_at", "sent_at", "expires_at", "next_attempt_at"])
+    job_message_queue(job=locked)
+    audit.audit(user=user, action="credit_resend", target=f"job {job.pk}", reason=reason)
+    return locked
+
+
+@transaction.atomic
+def credit_reverse(
+    *, job: Job, user: User | None, reason: str, new_token: bool = False
+) -> Token | None:
+    """Take back credit that did not arrive: the token becomes void, a new one is made if wanted.
+
+    Raises :class:`UserError` without a reason, :class:`Conflict` where the meter has it, or it is
+    on its way right now.
+    """
+    reason = reason_required(reason)
+    locked = _locked(job)
+    never_left = locked.state == State.QUEUED and locked.sent_at is None
+    if not (never_left or locked.state in {State.UNCONFIRMED, State.FAILED}):
+        raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it cannot be reversed")
+    if not job_messages_withdraw(job_ids=[locked.pk]):
+        raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
+    locked.state, locked.ended_at, locked.next_attempt_at = State.CANCELLED, clock.now(), None
+    locked.note = f"reversed: {reason}"[:500]
+    locked.save(update_fields=["state", "ended_at", "next_attempt_at", "note"])
+    ledger.reversal_post(
+        amount=locked.credit, job_id=locked.pk, token=locked.token, user=user, reason=reason
+    )
+    if locked.token is not None:
+        token_taken_back(token=locked.token)
+    audit.audit(
+        user=user,
+        action="credit_reverse",
+        target=f"job {job.pk}",
+        reason=reason,
+        data={"amount": str(locked.credit), "new_token": new_token},
+    )
+    if not new_token:
+        return None
+    batch = token_batch_create(
+        count=1,
+        value=locked.credit,
+        user=user,
+        note=f"in place of the credit of job {job.pk}",
+        reason=reason,
+    )
+    return batch.tokens.get()
+
+
+def _locked(job: Job) -> AddCredit:
+    Circuit.objects.select_for_update().get(pk=job.circuit_id)
+    Job.objects.select_for_update().get(pk=job.pk)
+    locked = AddCredit.objects.select_related("token", "circuit__meter").filter(pk=job.pk).first()
+    if locked is None:
+        raise UserError(f"job {job.pk} is not a credit")
+    return locked
+
+
+@dataclass(frozen=True)
+class CreditSeen:
+    """A circuit's credit before and after its newest report, known exactly both times."""
+
+    circuit_id: int
+    before: Decimal
+    after: Decimal
+    meter_time: datetime
+
+
+def credits_seen_in_reports(*, seen: Iterable[CreditSeen]) -> list[AddCredit]:
+    """Settle credit that was never acknowledged but shows in a report. Assumes locked circuits.
+
+    Nothing but added credit makes a circuit's credit rise. Where the rise since the report before
+    the hand-over is more than half of all open credit of the circuit, less the smallest of them
+    missing would not explain it: all of it was applied. Anything less clear is left to a person.
+    """
+    rises = {item.circuit_id: item for item in seen if item.after > item.before}
+    if not rises:
+        return []
+    candidates = list(
+        AddCredit.objects.select_for_update(of=("self",))
+        .filter(circuit__in=list(rises), state__in=[State.SENT, State.UNCONFIRMED])
+        .select_related("token", "circuit__meter")
+        .order_by("pk")
+    )
+    by_circuit: dict[int, list[AddCredit]] = {}
+    for job in candidates:
+        if job.sent_at is not None and job.sent_at <= rises[job.circuit_id].meter_time:
+            by_circuit.setdefault(job.circuit_id, []).append(job)
+    settled = []
+    for circuit_id, open_jobs in by_circuit.items():
+        item = rises[circuit_id]
+        rise = item.after - item.before
+        total = sum((job.credit for job in open_jobs), money.ZERO)
+        least = min(job.credit for job in open_jobs)
+        if rise > total or rise <= total - least / 2:
+            continue
+        for job in open_jobs:
+            credit_delivered(job=job, at=item.meter_time)
+            job.state, job.ended_at, job.next_attempt_at = State.DONE, clock.now(), None
+            job.note = "seen in the meter's report; no acknowledgement came"
+            job.save(update_fields=["state", "ended_at", "next_attempt_at", "note"])
+            settled.append(job)
+        job_messages_withdraw(job_ids=[job.pk for job in open_jobs])
+    return settled

@@ -1,0 +1,233 @@
+"""How a job travels: its messages, what came of them, sending again, giving up.
+
+Lock order, here and everywhere: circuit, then job, then token. The hook comes in with its message
+row locked and takes the job; whoever holds a job touches only messages that are ``queued``, and a
+message in the sender's hands is ``sending``: so the two never wait for each other.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from gridtalk.core import clock
+from gridtalk.grid.models import Meter
+from gridtalk.jobs.catalogue import BY_KIND
+from gridtalk.jobs.families import JOBS
+from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job, JobMessage
+from gridtalk.messaging.bells import SEND
+from gridtalk.messaging.models import IncomingMessage, Message
+from gridtalk.messaging.outcomes import MessageOutcome
+from gridtalk.messaging.services import message_prepare
+
+State = Job.State
+#: Pauses between sendings, in units of settings.JOB_RESEND_PAUSE.
+GROWTH = (1, 2, 5, 10, 20, 30)
+#: A meter that knows job ids gets unconfirmed credit again at this pace, for MESSAGE_LIFETIME.
+UNCONFIRMED_PAUSE = timedelta(hours=1)
+
+
+def pause(attempts: int) -> timedelta:
+    """How long to wait for the acknowledgement of the sending number ``attempts`` (from 1)."""
+    step = GROWTH[min(max(attempts, 1), len(GROWTH)) - 1]
+    return timedelta(seconds=settings.JOB_RESEND_PAUSE.total_seconds() * step)
+
+
+def job_message_queue(*, job: Job, incoming: IncomingMessage | None = None) -> JobMessage:
+    """Queue one sending of the job to its meter. Assumes the transaction that needs it."""
+    meter: Meter = job.circuit.meter
+    message = JobMessage(job_id=job.pk, incoming=incoming or job.incoming)
+    message_prepare(
+        message=message,
+        interface=meter.communication_interface,
+        number=meter.phone or meter.device_address or "",
+        text=BY_KIND[job.kind].text(job),
+    )
+    message.save()
+    SEND.ring_on_commit()
+    return message
+
+
+def may_send_again(job: Job) -> bool:
+    """Whether a second sending can do no harm though the first may have arrived."""
+    return not BY_KIND[job.kind].money or job.circuit.meter.knows_job_ids
+
+
+def job_message_outcome(*, message: Message, outcome: MessageOutcome) -> None:
+    """What came of handing over a job's message; called by messaging in its transaction.
+
+    ``job.sent_at`` stays null as long as no sending can have reached the meter: only then may a
+    credit be sent again (gateway.md 4).
+    """
+    job_id = JobMessage.objects.values_list("job_id", flat=True).get(pk=message.pk)
+    job = Job.objects.select_for_update().get(pk=job_id)
+    now = clock.now()
+    if outcome in {MessageOutcome.SENT, MessageOutcome.UNKNOWN, MessageOutcome.DELIVERED}:
+        if job.state == State.QUEUED:
+            job_handed_over(job=job, at=now)
+    elif outcome == MessageOutcome.RETRY:
+        if job.state not in OPEN_STATES:
+            # Cancelled or reversed while the provider refused it: it must not go out any more.
+            _withdraw(Message.objects.filter(pk=message.pk))
+    elif outcome in {MessageOutcome.FAILED, MessageOutcome.UNDELIVERED}:
+        _not_handed_over(job=job, message=message, outcome=outcome, at=now)
+
+
+def job_handed_over(*, job: Job, at: datetime) -> None:
+    """The meter may have the job from now on. Assumes the job is locked and queued."""
+    job.state = State.SENT
+    job.attempts += 1
+    if job.sent_at is None:
+        job.sent_at = at
+        if job.expires_at is None or not BY_KIND[job.kind].money:
+            job.expires_at = at + settings.JOB_LIFETIME
+    _next_attempt_set(job=job, at=at)
+    job.save(update_fields=["state", "attempts", "sent_at", "expires_at", "next_attempt_at"])
+
+
+def _next_attempt_set(*, job: Job, at: datetime) -> None:
+    again = _with_circuit(job)
+    expires = job.expires_at or at + settings.JOB_LIFETIME
+    job.next_attempt_at = (
+        min(at + pause(job.attempts), expires) if may_send_again(again) else expires
+    )
+
+
+def _not_handed_over(*, job: Job, message: Message, outcome: MessageOutcome, at: datetime) -> None:
+    if job.state not in OPEN_STATES:
+        return
+    others = JobMessage.objects.filter(job=job).exclude(pk=message.pk)
+    if others.exclude(state__in=[Message.State.FAILED, Message.State.EXPIRED]).exists():
+        return  # another sending of it is under way, or may have arrived
+    job.sent_at = None
+    job.state = State.QUEUED
+    job.note = f"not handed over: {message.last_error}"[:500]
+    if outcome == MessageOutcome.FAILED:
+        job.expires_at = at  # the provider will never take it: give up, a person decides
+        job.next_attempt_at = at
+    else:
+        job.next_attempt_at = at + pause(job.attempts)
+        if BY_KIND[job.kind].money and job.started_at > at - settings.MESSAGE_LIFETIME:
+            job.expires_at = None  # the next hand-over starts the hour anew
+    job.save(update_fields=["sent_at", "state", "note", "expires_at", "next_attempt_at"])
+
+
+def job_messages_withdraw(*, job_ids: Iterable[int]) -> bool:
+    """Take back the waiting messages of these jobs; false where one may be on its way already.
+
+    Assumes the jobs are locked.
+    """
+    ids = JobMessage.objects.filter(job__in=list(job_ids)).values_list("pk", flat=True)
+    messages = Message.objects.filter(pk__in=list(ids))
+    _withdraw(messages)
+    return not messages.filter(state=Message.State.SENDING).exists()
+
+
+def _withdraw(messages: QuerySet[Message]) -> None:
+    messages.filter(state=Message.State.QUEUED).update(
+        state=Message.State.EXPIRED, next_attempt_at=None, last_error="its job has ended"
+    )
+
+
+@dataclass
+class DueWork:
+    """What one round over the due jobs did."""
+
+    sent_again: int = 0
+    #: Jobs that nobody answered: expired, failed or newly unconfirmed.
+    given_up: list[Job] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many jobs were due."""
+        return self.sent_again + len(self.given_up)
+
+
+def jobs_due_work(*, limit: int = 200) -> DueWork:
+    """Send again, or give up, the jobs whose time has come. Assumes a transaction.
+
+    Rows that another worker holds are left to it. The caller raises the alerts and tells who asked,
+    in the same transaction.
+    """
+    now = clock.now()
+    due = list(
+        Job.objects.select_for_update(skip_locked=True, of=("self",))
+        .filter(next_attempt_at__lte=now, state__in=OPEN_STATES)
+        .order_by("next_attempt_at")[:limit]
+    )
+    work = DueWork()
+    for job in JOBS.children(due):
+        if job.state == State.UNCONFIRMED:
+            _unconfirmed_again(job, now)
+            work.sent_again += 1
+        elif job.expires_at is not None and job.expires_at <= now:
+            _give_up(job, now)
+            work.given_up.append(job)
+        else:
+            _send_again(job, now)
+            work.sent_again += 1
+    return work
+
+
+def _send_again(job: Job, now: datetime) -> None:
+    waiting = job.job_messages.filter(state__in=[Message.State.QUEUED, Message.State.SENDING])
+    if not waiting.exists() and (job.sent_at is None or may_send_again(job)):
+        job_message_queue(job=job)
+        job.attempts += 1
+    expires = job.expires_at or now + settings.JOB_LIFETIME
+    job.next_attempt_at = min(now + pause(job.attempts), expires)
+    job.save(update_fields=["attempts", "next_attempt_at"])
+
+
+def _unconfirmed_again(job: Job, now: datetime) -> None:
+    fresh = job.started_at > now - settings.MESSAGE_LIFETIME
+    job.next_attempt_at = now + UNCONFIRMED_PAUSE if fresh and may_send_again(job) else None
+    if job.next_attempt_at is not None:
+        job_message_queue(job=job)
+        job.attempts += 1
+    job.save(update_fields=["attempts", "next_attempt_at"])
+
+
+def _give_up(job: Job, now: datetime) -> None:
+    if job.sent_at is None:
+        job.state, job.ended_at = State.FAILED, now
+    elif isinstance(job, AddCredit):
+        # It may have been applied: only an acknowledgement, a report or a person can tell.
+        job.state = State.UNCONFIRMED
+    else:
+        job.state, job.ended_at = State.EXPIRED, now
+    again = job.state == State.UNCONFIRMED and may_send_again(job)
+    job.next_attempt_at = now + UNCONFIRMED_PAUSE if again else None
+    job.save(update_fields=["state", "ended_at", "next_attempt_at"])
+    job_messages_withdraw(job_ids=[job.pk])
+
+
+def _with_circuit(job: Job) -> Job:
+    return Job.objects.select_related("circuit__meter").get(pk=job.pk)
+
+
+@transaction.atomic
+def jobs_for_poll(*, meter: Meter) -> list[str]:
+    """The texts of the open jobs of a meter that polls by HTTP; they count as handed over.
+
+    Credit that was handed over before is given again only to a meter that knows job ids.
+    """
+    now = clock.now()
+    rows = list(
+        Job.objects.select_for_update(of=("self",))
+        .filter(circuit__meter=meter, state__in=OPEN_STATES)
+        .order_by("id")
+    )
+    texts = []
+    for job in JOBS.children(rows):
+        if job.sent_at is not None and not may_send_again(job):
+            continue
+        texts.append(BY_KIND[job.kind].text(job))
+        if job.state == State.QUEUED:
+            job_handed_over(job=job, at=now)
+        # The poll took the place of the message.
+        job_messages_withdraw(job_ids=[job.pk])
+    return texts

@@ -1,0 +1,205 @@
+"""Jobs: asked for, acknowledged, cancelled. Credit has a file of its own, ``credit.py``."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+
+from gridtalk.core import clock, money
+from gridtalk.core.errors import Conflict, NotFound, UserError
+from gridtalk.grid.models import Circuit, Meter
+from gridtalk.grid.selectors import mains_get
+from gridtalk.grid.services import circuit_state_take
+from gridtalk.jobs.catalogue import BY_KIND, kind_get
+from gridtalk.jobs.credit import (
+    add_credit_request,
+    credit_add,
+    credit_applied_after_reversal,
+    credit_delivered,
+    credit_resend,
+    credit_reverse,
+    credits_seen_in_reports,
+)
+from gridtalk.jobs.families import JOBS
+from gridtalk.jobs.models import AddCredit, Job
+from gridtalk.jobs.sending import (
+    job_message_outcome,
+    job_message_queue,
+    job_messages_withdraw,
+    jobs_due_work,
+    jobs_for_poll,
+)
+from gridtalk.messaging.models import IncomingMessage
+from gridtalk.prepaid.models import Device
+from gridtalk.users import audit
+from gridtalk.users.models import User
+
+__all__ = [
+    "Acknowledged",
+    "add_credit_request",
+    "credit_add",
+    "credit_resend",
+    "credit_reverse",
+    "credits_seen_in_reports",
+    "job_acknowledge",
+    "job_cancel",
+    "job_close",
+    "job_message_outcome",
+    "job_request",
+    "jobs_due_work",
+    "jobs_for_poll",
+]
+
+State = Job.State
+#: A meter's clock may be ahead by this much; beyond, our time of receipt counts.
+CLOCK_TOLERANCE = timedelta(hours=1)
+
+
+@transaction.atomic
+def job_request(
+    *,
+    kind: str,
+    circuit: Circuit,
+    requested_by: str = Job.Requester.USER,
+    user: User | None = None,
+    device: Device | None = None,
+    incoming: IncomingMessage | None = None,
+) -> Job:
+    """Ask a meter for something other than credit, and queue the message.
+
+    A ping of the meter goes to its mains circuit, whichever circuit is given. On and off take the
+    place of each other while they are queued. Raises :class:`UserError` for an unknown kind, or for
+    credit, which :func:`credit_add` and :func:`add_credit_request` give.
+    """
+    job_kind = kind_get(kind)
+    if job_kind.money:
+        raise UserError("credit is added with an amount and a reason, or with a token")
+    if circuit.retired_at is not None:
+        raise Conflict(f"circuit {circuit.ip_address} is retired")
+    if job_kind.whole_meter and not circuit.is_main:
+        circuit = mains_get(meter=circuit.meter)
+    Circuit.objects.select_for_update().get(pk=circuit.pk)
+    if job_kind.supersedes:
+        _supersede(circuit=circuit, kinds=job_kind.supersedes)
+    now = clock.now()
+    job: Job = job_kind.model(
+        circuit=circuit,
+        requested_by=requested_by,
+        requested_by_user=user,
+        requested_by_device=device,
+        incoming=incoming,
+        started_at=now,
+        expires_at=now + settings.JOB_LIFETIME,
+        next_attempt_at=now + settings.JOB_LIFETIME,
+    )
+    job.save()
+    job_message_queue(job=job)
+    if user is not None:
+        audit.audit(user=user, action=f"job_{kind}", target=f"job {job.pk}")
+    return job
+
+
+def _supersede(*, circuit: Circuit, kinds: tuple[str, ...]) -> None:
+    old = Job.objects.select_for_update().filter(
+        circuit=circuit, kind__in=kinds, state=State.QUEUED, sent_at__isnull=True
+    )
+    for job in old:
+        if job_messages_withdraw(job_ids=[job.pk]):
+            _end(job, state=State.CANCELLED, note="a newer on or off took its place")
+
+
+def _end(job: Job, *, state: str, note: str = "", at: datetime | None = None) -> None:
+    job.state = state
+    job.ended_at = at or clock.now()
+    job.next_attempt_at = None
+    job.note = note or job.note
+    job.save(update_fields=["state", "ended_at", "next_attempt_at", "note"])
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What an acknowledgement did: ``first`` is false for one that changed nothing."""
+
+    job: Job
+    circuit: Circuit
+    first: bool
+    credit_before: Decimal
+    credit_taken: bool
+
+
+@transaction.atomic
+def job_acknowledge(
+    *,
+    job_id: int,
+    meter: Meter,
+    status: int | None = None,
+    credit: Decimal | None = None,
+    meter_time: datetime | None = None,
+    received_at: datetime | None = None,
+) -> Acknowledged:
+    """A meter says that it has carried out a job; a repeated acknowledgement changes nothing.
+
+    ``meter_time`` is aware; without it, or where it is over an hour ahead, the receipt counts.
+    Raises :class:`NotFound` where the job is none of that meter's. Source: gateway.md 4.
+    """
+    found = Job.objects.filter(pk=job_id, circuit__meter=meter).values("circuit_id").first()
+    if found is None:
+        raise NotFound(f"job {job_id} is not one of meter “{meter.name}”")
+    circuit = Circuit.objects.select_for_update().get(pk=found["circuit_id"])
+    circuit.meter = meter
+    job = JOBS.child(Job.objects.select_for_update().get(pk=job_id))
+    job.circuit = circuit
+    received_at = received_at or clock.now()
+    at = meter_time or received_at
+    if at > received_at + CLOCK_TOLERANCE:
+        at = received_at
+    before = circuit.credit
+    first = job.state != State.DONE
+    if first and job.state == State.CANCELLED:
+        first = isinstance(job, AddCredit) and credit_applied_after_reversal(job=job, at=at)
+    elif first:
+        if isinstance(job, AddCredit):
+            credit_delivered(job=job, at=at)
+        _end(job, state=State.DONE, at=received_at)
+        job_messages_withdraw(job_ids=[job.pk])
+    taken = False
+    if first:
+        taken = circuit_state_take(
+            circuit=circuit,
+            at=at,
+            status=status,
+            credit=None if credit is None else money.rounded(credit),
+            credit_expected=BY_KIND[job.kind].money,
+        )
+    return Acknowledged(
+        job=job,
+        circuit=circuit,
+        first=first and job.state == State.DONE,
+        credit_before=before,
+        credit_taken=taken,
+    )
+
+
+@transaction.atomic
+def job_cancel(*, job: Job, user: User | None) -> Job:
+    """Take back a job that no provider has yet. Credit is reversed instead: it needs a reason.
+
+    Raises :class:`Conflict` where it was handed over, or is being.
+    """
+    locked = Job.objects.select_for_update().get(pk=job.pk)
+    if BY_KIND[locked.kind].money:
+        raise UserError("credit is not cancelled but reversed, with a reason")
+    if locked.state != State.QUEUED or locked.sent_at is not None:
+        raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it cannot be taken back")
+    if not job_messages_withdraw(job_ids=[locked.pk]):
+        raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
+    _end(locked, state=State.CANCELLED, note="cancelled by a person")
+    audit.audit(user=user, action="job_cancel", target=f"job {job.pk}")
+    return locked
+
+
+def job_close(*, job_id: int, meter: Meter) -> Acknowledged:
+    """A meter that polls by HTTP has carried out a job: an acknowledgement without values."""
+    return job_acknowledge(job_id=job_id, meter=meter)
