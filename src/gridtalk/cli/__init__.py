@@ -1,4 +1,4 @@
-"""The command line, ``gridtalk``: an explicit list of commands, each imported only when it is called.
+"""The command line, ``gridtalk``: an explicit list of commands, imported when they are called.
 
 Nothing here imports Django, so that ``gridtalk decode`` starts at once.
 """
@@ -59,7 +59,7 @@ def fail(text: str, code: int) -> NoReturn:
 
 
 def main() -> None:
-    """The entry point: a mistake or a fault of the set-up is one clear line and exit code 1 or 2."""
+    """The entry point: a mistake or a fault of the set-up is one clear line, exit code 1 or 2."""
     try:
         cli(standalone_mode=False)
     except SetupError as error:

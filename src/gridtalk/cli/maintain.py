@@ -48,7 +48,7 @@ def _apply() -> None:
 
     done = 0
 
-    def progress(action: str, _migration: object = None, _fake: bool = False) -> None:  # noqa: FBT001, FBT002
+    def progress(action: str, _migration: object = None, _fake: bool = False) -> None:
         nonlocal done
         if action == "apply_success":
             done += 1
@@ -82,7 +82,7 @@ def _executor(progress: Any = None) -> "MigrationExecutor":
 
 
 def schema_check() -> None:
-    """:class:`SetupError` where the tables are not up to date; an embedded database is brought so."""
+    """:class:`SetupError` where the tables are not up to date; an embedded database is updated."""
     executor = _executor()
     if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return

@@ -1,4 +1,4 @@
-"""The installation's secrets: made on first start, kept in one file that only its owner can read."""
+"""The installation's secrets: made on first start, kept in one file only its owner can read."""
 
 import json
 import os

@@ -1,10 +1,9 @@
 """``gridtalk web`` and ``gridtalk worker``: the two long-lived processes."""
 
-import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,8 +13,6 @@ from gridtalk.cli.options import data_dir, data_dir_option
 
 #: How long the web process waits for requests under way when it ends.
 WEB_STOP_SECONDS = 5
-WORKER_STOP_SECONDS = 8
-RECONNECT_SECONDS = 0.1
 
 
 @click.command()
@@ -42,6 +39,9 @@ def web(*, host: str, port: int, workers: int) -> None:
             environment.django_start()
             schema_check()
         environment.django_start()
+        # Loaded before the processes fork: they share its memory and start at once.
+        from gridtalk import asgi  # noqa: F401
+
         _serve(host, port, workers)
 
 
@@ -74,9 +74,12 @@ def load_application() -> Callable[..., Any]:
 
 @click.command()
 @click.option(
-    "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64),
+    "--concurrency",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 64),
     help="Background tasks at once.",
-)  # fmt: skip
+)
 @click.option("--queue", "queues", multiple=True, help="Only this queue (again for more).")
 @data_dir_option
 def worker(*, concurrency: int, queues: tuple[str, ...]) -> None:
@@ -88,76 +91,15 @@ def worker(*, concurrency: int, queues: tuple[str, ...]) -> None:
             from gridtalk.cli.maintain import schema_check
 
             schema_check()
-        asyncio.run(_work(concurrency, list(queues) or None))
+        from gridtalk.cli.working import work
 
-
-async def _work(concurrency: int, queues: list[str] | None) -> None:
-    """Run the worker; when the database goes away, wait for it and go on."""
-    from procrastinate.contrib.django import app
-    from procrastinate.exceptions import ConnectorException
-
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    running: asyncio.Task[None] | None = None
-
-    def stop() -> None:
-        stopping.set()
-        if running is not None:
-            running.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    while not stopping.is_set():
-        if not await _database_answers():
-            await asyncio.sleep(RECONNECT_SECONDS)
-            continue
-        _say_ready()
-        connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
-        with app.replace_connector(connector) as connected:
-            running = asyncio.create_task(_run(connected, concurrency, queues))
-            try:
-                await running
-            except ConnectorException as error:
-                click.echo(f"the database went away ({_first_line(error)}); reconnecting", err=True)
-                await asyncio.sleep(RECONNECT_SECONDS)
-            except asyncio.CancelledError:
-                return
-
-
-async def _run(app: Any, concurrency: int, queues: list[str] | None) -> None:
-    async with app.open_async():
-        await app.run_worker_async(
-            queues=queues,
-            concurrency=concurrency,
-            install_signal_handlers=False,
-            shutdown_graceful_timeout=WORKER_STOP_SECONDS,
-            # A poll is only the net below NOTIFY; a lost notification costs this long.
-            fetch_job_polling_interval=1.0,
-            delete_jobs="successful",
-        )
-
-
-async def _database_answers() -> bool:
-    import psycopg
-
-    try:
-        connection = await psycopg.AsyncConnection.connect(
-            os.environ["GRIDTALK_DATABASE_URL"], connect_timeout=3
-        )
-    except psycopg.Error:
-        return False
-    await connection.close()
-    return True
-
-
-def _first_line(error: BaseException) -> str:
-    told = str(error.__cause__ or error).strip().splitlines()
-    return told[0] if told else type(error).__name__
-
-
-def _say_ready() -> None:
-    if path := os.environ.get("GRIDTALK_READY_FILE"):
-        Path(path).touch()
+        again = work(concurrency=concurrency, queues=list(queues) or None)
+    # Threads of tasks which did not end in time would keep the process: it leaves without them.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if again:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  ourselves
+    os._exit(0)
 
 
 def follow_supervisor() -> None:

@@ -1,29 +1,33 @@
 """Keeps child processes alive, and ends them in order.
 
 Each child has a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone. A
-child that dies after it was ready is started again at once; one that dies before, after a pause
-which grows; after some such deaths in a row the supervisor gives up with one line.
+child that was ready is started again at once when it dies. One that dies before it was ready, or
+leaves by itself right afterwards, is started again after a pause which grows; after some such
+deaths in a row the supervisor gives up with one line.
 """
 
 import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-#: Deaths in a row, before being ready, after which the supervisor gives up.
+#: Deaths in a row, before the child had settled, after which the supervisor gives up.
 DEATHS_TO_GIVE_UP = 8
 LONGEST_PAUSE_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
+#: A child that leaves by itself sooner than this after it was ready has not settled.
+SETTLED_SECONDS = 5.0
 #: A line longer than this is handed on in pieces.
 LONGEST_LINE = 64 * 1024
 
 
-class ChildFailed(Exception):
-    """A child died before it was ready, too often; the text says which and how."""
+class ChildFailed(Exception):  # noqa: N818  named for what happened
+    """A child died too often at its start; the text says which and how."""
 
 
 @dataclass(eq=False)
@@ -136,29 +140,28 @@ class Supervisor:
                 return
             was_ready = await self._until_ready(child)
             if was_ready:
-                deaths = 0
                 child.ready.set()
+            ready_at = time.monotonic()
             code = await child.process.wait()
             # What it leaves behind (web processes of a killed master) must not hold the port.
             _kill_group(child.process.pid)
             if self.is_stopping:
                 return
             child.ready.clear()
-            if was_ready:
+            if was_ready and (code < 0 or time.monotonic() - ready_at > SETTLED_SECONDS):
+                deaths = 0
                 self.say(f"{child.name} ended ({ending(code)}); it is started again")
                 continue
             deaths += 1
             if deaths >= DEATHS_TO_GIVE_UP:
                 self._failure = ChildFailed(
-                    f"{child.name} ended {deaths} times before it was ready (the last time: "
+                    f"{child.name} ended {deaths} times right after its start (the last time: "
                     f"{ending(code)}); Gridtalk stops"
                 )
                 self._stopping.set()
                 return
             pause = min(FIRST_PAUSE_SECONDS * 2 ** (deaths - 1), LONGEST_PAUSE_SECONDS)
-            self.say(
-                f"{child.name} ended ({ending(code)}) before it was ready; again in {pause:g} s"
-            )
+            self.say(f"{child.name} ended ({ending(code)}); it is started again in {pause:g} s")
             await self._first_of(asyncio.sleep(pause), self._stopping.wait())
 
     async def _spawn(self, child: Child) -> None:

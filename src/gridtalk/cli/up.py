@@ -88,9 +88,9 @@ async def _run(
         if server is not None:
             await supervisor.start(_postgres(server))
         migrate = Child("migrate", [*gridtalk, "migrate"], children_environment, is_ready=_at_once)
-        if not supervisor.is_stopping and (code := await supervisor.run_once(migrate)):
-            if not supervisor.is_stopping:
-                raise SetupError(f"the migrations failed (exit code {code}); see the lines above")
+        code = 0 if supervisor.is_stopping else await supervisor.run_once(migrate)
+        if code and not supervisor.is_stopping:
+            raise SetupError(f"the migrations failed (exit code {code}); see the lines above")
         web = Child(
             "web",
             [*gridtalk, "web", "--host", host, "--port", str(port), "--workers", str(web_workers)],
