@@ -269,7 +269,7 @@ class TestJobs:
             ("expired", False),
             ("done", True),
             ("cancelled", True),
-            ("failed", True),
+            ("failed", False),
         ],
     )
     def test_is_closed_when_the_job_has_ended(
