@@ -1,0 +1,236 @@
+"""The addresses that providers call. Nothing here decides anything about the text.
+
+Who may call is checked, the provider's ``wire`` reads the request, ``receive`` stores it; only then
+comes 200. Bad input gets a defined answer and is kept for the operator; it never gives 500:
+
+====  ============================================================================================
+200   stored (or stored before); a text without a number is stored as refused
+400   the body claims a form that it has not
+403   the key is missing or wrong, or the interface is not active
+404   no such message of this interface
+405   a method that the address does not take
+411   a body without its length
+413   a body over 256 kB, or a text that is too long
+503   the database cannot be reached: providers try again
+====  ============================================================================================
+"""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+
+from gridtalk.core import secrets
+from gridtalk.core.errors import NotAllowed, TooLarge, UserError
+from gridtalk.core.texts import storable
+from gridtalk.gateway.callers import Caller, caller_by_id, caller_by_key, refused_note
+from gridtalk.gateway.receive import receive
+from gridtalk.messaging.interfaces.catalogue import provider
+from gridtalk.messaging.interfaces.generic import wire as generic
+from gridtalk.messaging.interfaces.netbook import wire as netbook
+from gridtalk.messaging.services import (
+    delivery_report_take,
+    polled_message_remove,
+    polled_messages_take,
+)
+from gridtalk.messaging.wire import InboundRequest, InboundSms
+
+log = logging.getLogger(__name__)
+
+#: How much of a body that is too large is looked at, to tell the operator who sent it.
+PEEK = 2048
+#: How much of a text that is too long the system log keeps.
+BEGINNING = 200
+
+View = Callable[..., HttpResponse]
+
+
+def _webhook(*methods: str) -> Callable[[View], View]:
+    """An address for machines: no session, no CSRF token, errors mapped to their status once."""
+
+    def decorate(view: View) -> View:
+        @csrf_exempt
+        @login_not_required
+        @wraps(view)
+        def address(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+            if request.method not in methods:
+                return HttpResponse(status=405, headers={"Allow": ", ".join(methods)})
+            try:
+                return view(request, *args, **kwargs)
+            except UserError as error:
+                return _text(str(error), status=error.status)
+            except (OperationalError, InterfaceError) as error:
+                # Nothing was stored; the provider must try again. The next request reconnects.
+                log.warning("the database failed an inbound request: %s", error)
+                connection.close()
+                return _text("the database cannot be reached; try again", status=503)
+
+        return address
+
+    return decorate
+
+
+def _text(text: str, *, status: int = 200) -> HttpResponse:
+    return HttpResponse(text, content_type="text/plain; charset=utf-8", status=status)
+
+
+@_webhook("GET", "POST")
+def kannel_inbound(request: HttpRequest, interface_id: int) -> HttpResponse:
+    """A text that Kannel received. The body of the answer is empty: Kannel would send it on.
+
+    With retries on, Kannel asks again for a day after anything but 200; so a text which is too long
+    is stored cut and refused, and answered 200.
+    """
+    caller = caller_by_id(request, interface_id, address="/sms/kannel/in")
+    sms = provider("kannel").parse_inbound(_inbound_request(request, caller))
+    receive(interface_id=caller.interface_id, region=caller.region, sms=sms, cut=True)
+    return HttpResponse()
+
+
+@_webhook("GET", "POST")
+def report(request: HttpRequest, message_uuid: UUID) -> HttpResponse:
+    """A delivery report; who may give one has the signature that the message carried."""
+    if not secrets.signature_matches("report", str(message_uuid), request.GET.get("sig", "")):
+        refused_note(request, 0, address="/sms/report", reason="wrong or missing signature")
+        raise NotAllowed("wrong signature")
+    wanted = InboundRequest(query=_query(request))
+    delivery_report_take(report=provider("kannel").parse_report(message_uuid, wanted))
+    return HttpResponse()
+
+
+@_webhook("GET", "POST")
+def generic_inbound(request: HttpRequest, interface_id: int) -> HttpResponse:
+    """A text from any program, for any interface."""
+    caller = caller_by_id(request, interface_id, address="/interface/send")
+    return _generic(request, caller)
+
+
+@_webhook("GET", "POST")
+def netbook_inbound(request: HttpRequest) -> HttpResponse:
+    """A text that a bridge heard, at the old address: the key names the interface."""
+    return _generic(request, caller_by_key(request, address="/sms/send"))
+
+
+def _generic(request: HttpRequest, caller: Caller) -> HttpResponse:
+    address = request.path_info
+    try:
+        wanted = _inbound_request(request, caller)
+        sms = generic.parse_inbound(wanted)
+    except TooLarge:
+        raise
+    except UserError as error:
+        refused_note(request, caller.interface_id, address=f"{address} 400", reason=str(error))
+        raise
+    try:
+        stored = receive(interface_id=caller.interface_id, region=caller.region, sms=sms)
+    except TooLarge as error:
+        _too_large_note(request, caller, sms, str(error))
+        raise
+    answers_uuid = provider(caller.kind).answers_uuid or settings.GENERIC_INBOUND_ANSWERS_UUID
+    return _text(str(stored.message_uuid)) if answers_uuid else HttpResponse()
+
+
+@_webhook("GET")
+def netbook_ping(request: HttpRequest) -> HttpResponse:
+    """A bridge asks whether we are there, and whether its key is right."""
+    caller_by_key(request, address="/sms/ping")
+    return _text("pong")
+
+
+@_webhook("GET")
+def netbook_received(request: HttpRequest) -> HttpResponse:
+    """What a bridge is to send: its own interface's messages only."""
+    caller = caller_by_key(request, address="/sms/received")
+    waiting = polled_messages_take(interface_id=caller.interface_id)
+    return JsonResponse(
+        netbook.listing(
+            netbook.WaitingSms(m.pk, m.number, m.created_at, m.uuid, m.text) for m in waiting
+        ),
+        safe=False,
+        json_dumps_params={"ensure_ascii": True},
+    )
+
+
+@_webhook("POST")
+def netbook_remove(request: HttpRequest, message_uuid: UUID) -> HttpResponse:
+    """A bridge sent a message; it may say so as often as it likes."""
+    caller = caller_by_key(request, address="/message/remove")
+    polled_message_remove(interface_id=caller.interface_id, uuid=message_uuid)
+    return _text("ok")
+
+
+def _query(request: HttpRequest) -> bytes:
+    return str(request.META.get("QUERY_STRING", "")).encode("latin-1", "replace")
+
+
+def _inbound_request(request: HttpRequest, caller: Caller) -> InboundRequest:
+    """The request for a wire. Raises :class:`UserError` where its body cannot be read."""
+    if request.method == "GET":
+        return InboundRequest(query=_query(request))
+    if not request.META.get("CONTENT_LENGTH") and request.headers.get("Transfer-Encoding"):
+        # WSGI cannot read it, and an empty text must not be stored instead.
+        raise LengthRequired("send the body with its Content-Length")
+    if request.content_type == "multipart/form-data":
+        return InboundRequest(query=_query(request), body=_multipart(request))
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        peeked = InboundRequest(_query(request), _peek(request), request.content_type or "")
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        reason = f"the body is too large; at most {limit} bytes are taken"
+        _too_large_note(request, caller, _beginning(peeked), reason)
+        raise TooLarge(reason) from None
+    except UnreadablePostError as error:
+        raise UserError("the body ended before its length") from error
+    return InboundRequest(_query(request), body, request.content_type or "")
+
+
+class LengthRequired(UserError):  # noqa: N818  named as HTTP does
+    """A body whose length was not given."""
+
+    status = 411
+
+
+def _multipart(request: HttpRequest) -> bytes:
+    """The fields of a multipart form, as a form that the wires read."""
+    try:
+        return request.POST.urlencode().encode("ascii")
+    except (MultiPartParserError, UnreadablePostError, SuspiciousOperation) as error:
+        if isinstance(error, RequestDataTooBig):
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            raise TooLarge(f"the form is too large; at most {limit} bytes are taken") from error
+        raise UserError("the body is not a multipart form") from error
+
+
+def _peek(request: HttpRequest) -> bytes:
+    try:
+        return bytes(request.read(PEEK))
+    except (UnreadablePostError, OSError):
+        return b""
+
+
+def _beginning(peeked: InboundRequest) -> InboundSms:
+    """What can be read of a text whose body is too large; a cut JSON object tells as it stands."""
+    try:
+        return generic.parse_inbound(peeked)
+    except UserError:
+        return InboundSms(number="", text=peeked.body.decode("utf-8", "replace"))
+
+
+def _too_large_note(request: HttpRequest, caller: Caller, sms: InboundSms, reason: str) -> None:
+    number = storable(sms.number.strip()[:64]) or "an unknown number"
+    refused_note(
+        request,
+        caller.interface_id,
+        address=f"{request.path_info} 413",
+        reason=f"{reason}; from {number}: {sms.text[:BEGINNING]}",
+    )
