@@ -2,9 +2,10 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import gridtalk.core.clock
 from django.conf import settings
 from django.db import migrations, models
+
+import gridtalk.core.clock
 
 
 class Migration(migrations.Migration):

@@ -13,7 +13,9 @@ class AirtelInterface(CommunicationInterface):
 
     interface = parent_link(CommunicationInterface)
     url = models.URLField(max_length=255)
-    method = models.CharField(max_length=4, choices=[("GET", "GET"), ("POST", "POST")], default="GET")
+    method = models.CharField(
+        max_length=4, choices=[("GET", "GET"), ("POST", "POST")], default="GET"
+    )
     sender = models.CharField(max_length=64, blank=True)
     sender_parameter = models.CharField(max_length=64, default="SOURCEADD")
     number_parameter = models.CharField(max_length=64, default="MSISDN")
