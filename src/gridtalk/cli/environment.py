@@ -33,12 +33,8 @@ def is_embedded() -> bool:
     return os.environ.get(EMBEDDED) == "1"
 
 
-def folder_prepare(data_dir: Path) -> None:
-    """Make the data folder where there is none, and read or make the secrets.
-
-    Sets ``GRIDTALK_DATA_DIR`` and the secrets in this process's environment. Raises
-    :class:`SetupError` where a folder or file is not ours to use.
-    """
+def folder_make(data_dir: Path) -> None:
+    """Make the data folder where there is none, and set ``GRIDTALK_DATA_DIR``."""
     if not data_dir.is_dir():
         try:
             data_dir.mkdir(parents=True)
@@ -46,10 +42,19 @@ def folder_prepare(data_dir: Path) -> None:
             data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
         except OSError as error:
             raise SetupError(
-                f"the data folder {data_dir} cannot be made ({error.strerror}); choose another with "
-                "--data-dir"
+                f"the data folder {data_dir} cannot be made ({error.strerror}); choose another "
+                "with --data-dir"
             ) from error
     os.environ["GRIDTALK_DATA_DIR"] = str(data_dir)
+
+
+def folder_prepare(data_dir: Path) -> None:
+    """Make the data folder where there is none, and read or make the secrets.
+
+    Sets ``GRIDTALK_DATA_DIR`` and the secrets in this process's environment. Raises
+    :class:`SetupError` where a folder or file is not ours to use.
+    """
+    folder_make(data_dir)
     os.environ.update(secretsfile.load(data_dir / "secrets.json"))
 
 
@@ -68,7 +73,8 @@ def folder_lock(data_dir: Path, role: str) -> FileLock | None:
         if holder.get("role") in LASTING_ROLES or time.monotonic() > deadline:
             raise SetupError(
                 f"“gridtalk {holder.get('role', 'up')}” (process {holder.get('pid', 'unknown')}) "
-                f"already runs on {data_dir}; stop it first, or choose another folder with --data-dir"
+                f"already runs on {data_dir}; stop it first, or choose another folder with "
+                "--data-dir"
             )
         time.sleep(0.05)
     lock.sign(role)

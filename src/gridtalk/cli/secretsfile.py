@@ -63,8 +63,8 @@ def _read(path: Path) -> dict[str, str] | None:
         text = ""
     except OSError as error:
         raise SetupError(
-            f"the secrets file {path} cannot be read ({error.strerror}); start Gridtalk as the user "
-            "who owns it, or give it to this user with chown"
+            f"the secrets file {path} cannot be read ({error.strerror}); start Gridtalk as the "
+            "user who owns it, or give it to this user with chown"
         ) from error
     try:
         stored = json.loads(text)

@@ -79,7 +79,6 @@ class Supervisor:
             self._hurry.set()
         self._stopping.set()
 
-    @property
     def is_stopping(self) -> bool:
         """Whether an end was asked for, or a child given up."""
         return self._stopping.is_set()
@@ -128,14 +127,14 @@ class Supervisor:
 
     async def _keep(self, child: Child) -> None:
         deaths = 0
-        while not self.is_stopping:
+        while not self.is_stopping():
             if child.before_start is not None:
                 await asyncio.to_thread(child.before_start)
-                if self.is_stopping:
+                if self.is_stopping():
                     return
             await self._spawn(child)
             assert child.process is not None
-            if self.is_stopping:
+            if self.is_stopping():
                 await self._end(child)
                 return
             was_ready = await self._until_ready(child)
@@ -145,7 +144,7 @@ class Supervisor:
             code = await child.process.wait()
             # What it leaves behind (web processes of a killed master) must not hold the port.
             _kill_group(child.process.pid)
-            if self.is_stopping:
+            if self.is_stopping():
                 return
             child.ready.clear()
             if was_ready and (code < 0 or time.monotonic() - ready_at > SETTLED_SECONDS):

@@ -88,8 +88,8 @@ async def _run(
         if server is not None:
             await supervisor.start(_postgres(server))
         migrate = Child("migrate", [*gridtalk, "migrate"], children_environment, is_ready=_at_once)
-        code = 0 if supervisor.is_stopping else await supervisor.run_once(migrate)
-        if code and not supervisor.is_stopping:
+        code = 0 if supervisor.is_stopping() else await supervisor.run_once(migrate)
+        if code and not supervisor.is_stopping():
             raise SetupError(f"the migrations failed (exit code {code}); see the lines above")
         web = Child(
             "web",
@@ -105,10 +105,10 @@ async def _run(
             is_ready=lambda: _taken(worker_ready),
             before_start=lambda: worker_ready.unlink(missing_ok=True),
         )
-        if not supervisor.is_stopping:
+        if not supervisor.is_stopping():
             # The worker is ended after the web process: it is the earlier one of the list.
             await asyncio.gather(supervisor.start(worker), supervisor.start(web))
-        if not supervisor.is_stopping:
+        if not supervisor.is_stopping():
             supervisor.say(
                 f"Gridtalk runs at {address(host, port)} (started in "
                 f"{time.monotonic() - began:.1f} s). Ctrl-C ends it."

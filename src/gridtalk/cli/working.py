@@ -1,4 +1,4 @@
-"""The inside of ``gridtalk worker``: procrastinate's worker, ended in time and revived with the database.
+"""The inside of ``gridtalk worker``: ended in time, and revived together with the database.
 
 procrastinate survives the loss of its database, but its pool of connections waits 1, 2, 4 … seconds
 before it looks again. So we watch one connection ourselves and, when the database has gone and come
@@ -19,7 +19,7 @@ from procrastinate.contrib.django import app
 #: How long tasks under way may take to end when the worker is asked to.
 STOP_SECONDS = 7
 RECONNECT_SECONDS = 0.05
-#: A database that vanished without closing the connection (a cable, a machine) is noticed by asking.
+#: A database that vanished without closing the connection (a cable, a power cut) is asked.
 ASK_EVERY_SECONDS = 10
 ANSWER_SECONDS = 5
 
@@ -32,7 +32,7 @@ def work(*, concurrency: int, queues: list[str] | None) -> bool:
 
 
 async def _work(concurrency: int, queues: list[str] | None) -> bool:
-    app.perform_import_paths()
+    app.perform_import_paths()  # type: ignore[no-untyped-call]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
