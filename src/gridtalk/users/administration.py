@@ -1,13 +1,67 @@
 """Users and groups as an administrator changes them; every change is in the audit trail."""
 
+import secrets
 from collections.abc import Iterable
 
+from axes.utils import reset as attempts_forget
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from gridtalk.core.errors import Conflict, UserError
 from gridtalk.users.audit import audit
-from gridtalk.users.models import Group, Permission, User
+from gridtalk.users.models import ApiKey, Group, Permission, User
+from gridtalk.users.services import (
+    api_key_create,
+    api_key_revoke,
+    user_create,
+    user_password_set,
+)
+
+#: Letters and digits which nobody takes for another; 16 of them carry 79 bits.
+_PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # noqa: S105  an alphabet, no password
+
+
+def password_new() -> str:
+    """A password to be told to somebody: four groups of four letters and digits."""
+    groups = ("".join(secrets.choice(_PASSWORD_LETTERS) for _ in range(4)) for _ in range(4))
+    return "-".join(groups)
+
+
+@transaction.atomic
+def user_add(*, name: str, group: Group, by: User, email: str = "") -> tuple[User, str]:
+    """A new user, and their password, which nobody can read again.
+
+    Raises what :func:`gridtalk.users.services.user_create` raises.
+    """
+    password = password_new()
+    user = user_create(name=name, group=group.name, email=email, password=password)
+    audit(user=by, action="user_add", target=f"user {user.name}", data={"group": group.name})
+    return user, password
+
+
+@transaction.atomic
+def user_password_renew(*, user: User, by: User) -> str:
+    """Give the user a new password, returned once; their sessions and a lock-out end."""
+    password = password_new()
+    user_password_set(user=user, password=password)
+    attempts_forget(username=user.name)
+    audit(user=by, action="user_password_renew", target=f"user {user.name}")
+    return password
+
+
+@transaction.atomic
+def api_key_add(*, name: str, user: User, by: User) -> tuple[ApiKey, str]:
+    """A key which acts as the user, returned once."""
+    row, key = api_key_create(name=name.strip(), user=user)
+    audit(user=by, action="api_key_add", target=f"API key {row.pk}", data={"user": user.name})
+    return row, key
+
+
+@transaction.atomic
+def api_key_end(*, api_key: ApiKey, by: User) -> None:
+    """The key opens nothing any more."""
+    api_key_revoke(api_key=api_key)
+    audit(user=by, action="api_key_end", target=f"API key {api_key.pk}")
 
 
 def _administrators_lock() -> list[int]:

@@ -21,8 +21,8 @@ def audit(
     """Add a row to the audit trail, in the caller's transaction.
 
     ``action`` is ``<entity>_<action>`` as the service is called (``credit_reverse``), ``target``
-    what it was done to (``job 17``). ``data`` must be fit for JSON and hold no secret: no password, no
-    key, no token number. Without a user the gateway itself, or the command line, did it.
+    what it was done to (``job 17``). ``data`` must be fit for JSON and hold no secret: no password,
+    no key, no token number. Without a user the gateway itself, or the command line, did it.
     """
     return AuditEntry.objects.create(
         user=user,

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Concatenate, ParamSpec, TypeVar
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy
 from gridtalk.core.errors import NotAllowed
 from gridtalk.users.models import Permission, User
 
-View = Callable[..., HttpResponseBase]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: What each permission allows, to be read after "may" or "may not".
 DEEDS: dict[Permission, str | Promise] = {
@@ -41,16 +42,20 @@ def signed_in(request: HttpRequest) -> User:
     return user
 
 
-def requires(permission: Permission) -> Callable[[View], View]:
-    """A view which only users with this permission may use; others get a 403 that says why.
+def requires(
+    permission: Permission,
+) -> Callable[[Callable[Concatenate[HttpRequest, P], R]], Callable[Concatenate[HttpRequest, P], R]]:
+    """A view, or a call of the API, which only users with this permission may use.
 
-    The view carries the permission as its attribute ``permission``, for the test that sweeps all
-    addresses.
+    Others get :class:`NotAllowed`, which becomes a 403 that says why. The view carries the
+    permission as its attribute ``permission``, for the test that sweeps all addresses.
     """
 
-    def decorate(view: View) -> View:
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, P], R],
+    ) -> Callable[Concatenate[HttpRequest, P], R]:
         @wraps(view)
-        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:
             permission_check(signed_in(request), permission)
             return view(request, *args, **kwargs)
 

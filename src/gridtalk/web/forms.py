@@ -1,5 +1,6 @@
 """Forms: what people may enter, checked before a service sees it."""
 
+import secrets
 from decimal import Decimal
 from typing import Any
 from zoneinfo import available_timezones
@@ -7,6 +8,9 @@ from zoneinfo import available_timezones
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from gridtalk.core import phones
+from gridtalk.core.errors import UserError
+from gridtalk.grid.models import Account
 from gridtalk.grid.services import MOST_CIRCUITS
 from gridtalk.messaging.models import CommunicationInterface, Language
 from gridtalk.prepaid.services import MOST_TOKENS
@@ -33,13 +37,21 @@ def money_input(label: Any, **options: Any) -> forms.DecimalField:
     return forms.DecimalField(label=label, max_digits=16, decimal_places=2, **options)
 
 
-def reason_input(label: Any = _("Reason")) -> forms.CharField:
+def reason_input() -> forms.CharField:
     """A field for the reason of what is done with money."""
     return forms.CharField(
-        label=label,
+        label=_("Reason"),
         max_length=500,
         help_text=_("It is kept in the audit trail."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class OnceForm(forms.Form):
+    """A form whose deed is done once, however often its button is pressed."""
+
+    once = forms.CharField(
+        max_length=64, widget=forms.HiddenInput, initial=lambda: secrets.token_urlsafe(16)
     )
 
 
@@ -102,6 +114,14 @@ class NewGroupForm(GroupForm):
     field_order = ["name", "permissions"]
 
 
+class ApiKeyForm(forms.Form):
+    """A new API key."""
+
+    name = forms.CharField(
+        label=_("What it is for"), max_length=64, help_text=_("To tell it from others later.")
+    )
+
+
 class FindForm(forms.Form):
     """A word to look for among the meters and circuits."""
 
@@ -152,11 +172,51 @@ class MeterForm(forms.Form):
     knows_job_ids = forms.BooleanField(
         label=_("It remembers applied jobs over a power cut"),
         required=False,
-        help_text=_("Then credit may be sent again by itself. The meters of 2012 do not: leave it off."),
+        help_text=_(
+            "Then credit may be sent again by itself. The meters of 2012 do not: leave it off."
+        ),
     )
 
 
-class CreditForm(forms.Form):
+class AccountForm(forms.ModelForm[Account]):
+    """The customer behind a circuit."""
+
+    class Meta:
+        model = Account
+        fields = ["name", "phone", "secondary_phone", "lang", "notes"]
+        labels = {
+            "name": _("Name"),
+            "phone": _("Phone"),
+            "secondary_phone": _("Second phone"),
+            "lang": _("Language of their texts"),
+            "notes": _("Notes"),
+        }
+        help_texts = {"phone": _("With its country, for example +22370008888.")}
+        widgets = {"notes": forms.Textarea(attrs={"rows": 2})}
+
+    def __init__(self, *args: Any, region: str = "", **kwargs: Any) -> None:
+        self.region = region
+        super().__init__(*args, **kwargs)
+
+    def _number(self, name: str) -> str:
+        text: str = self.cleaned_data[name]
+        if not text.strip():
+            return ""
+        try:
+            return phones.parse(text, region=self.region)
+        except UserError as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean_phone(self) -> str:
+        """The number in E.164."""
+        return self._number("phone")
+
+    def clean_secondary_phone(self) -> str:
+        """The number in E.164."""
+        return self._number("secondary_phone")
+
+
+class CreditForm(OnceForm):
     """Credit given without a token."""
 
     amount = money_input(_("Credit"))
@@ -177,12 +237,10 @@ class ReverseForm(ReasonForm):
     )
 
 
-class TokenBatchForm(forms.Form):
+class TokenBatchForm(OnceForm):
     """A new batch of tokens."""
 
-    count = forms.IntegerField(
-        label=_("How many"), min_value=1, max_value=MOST_TOKENS, initial=100
-    )
+    count = forms.IntegerField(label=_("How many"), min_value=1, max_value=MOST_TOKENS, initial=100)
     value = money_input(_("Worth each"))
     note = forms.CharField(label=_("Note"), max_length=500, required=False)
 
@@ -199,7 +257,7 @@ class TokenVoidForm(ReasonForm):
     field_order = ["number", "reason"]
 
 
-class MessageForm(forms.Form):
+class MessageForm(OnceForm):
     """A text to a phone."""
 
     number = forms.CharField(
@@ -239,7 +297,7 @@ class MessageFilter(forms.Form):
             ("all", _("all")),
         ],
     )
-    errors = forms.BooleanField(label=_("only errors"), required=False)
+    failed = forms.BooleanField(label=_("only errors"), required=False)
 
 
 class JobFilter(forms.Form):

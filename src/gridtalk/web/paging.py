@@ -6,7 +6,6 @@ first page and on the ten-thousandth, and a row that arrives meanwhile shifts no
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -16,7 +15,6 @@ from django.utils.translation import gettext as _
 from gridtalk.core.errors import UserError
 
 PAGE_SIZE = 50
-_EPOCH = datetime(2010, 1, 1, tzinfo=UTC)
 _LARGEST_ID = 2**63 - 1
 
 T = TypeVar("T")
@@ -30,11 +28,6 @@ class Page(Generic[T]):
     rows: Sequence[T]
     older: str
     newer: str
-
-
-def id_at(instant: datetime) -> int:
-    """The smallest time-ordered id of that instant, as ``gridtalk_id_at`` in the database."""
-    return int((instant - _EPOCH).total_seconds() * 1000) << 13
 
 
 def _key(request: HttpRequest, name: str) -> int | None:

@@ -17,6 +17,8 @@ from gridtalk.web.words import STATES, WORDS, Word
 
 register = template.Library()
 
+#: An en dash: there is nothing to show.
+NOTHING = "\N{EN DASH}"
 _UNKNOWN = Word("?", "question", "warn")
 
 
@@ -67,7 +69,7 @@ def relative(instant: datetime) -> str:
 
 
 @register.simple_tag
-def when(instant: datetime | None, zone: str = "UTC", never: str = "–") -> SafeString | str:
+def when(instant: datetime | None, zone: str = "UTC", never: str = NOTHING) -> SafeString | str:
     """A relative time, with the exact one in that zone at hand."""
     if instant is None:
         return never
@@ -78,7 +80,7 @@ def when(instant: datetime | None, zone: str = "UTC", never: str = "–") -> Saf
 
 
 @register.simple_tag
-def exact(instant: datetime | None, zone: str = "UTC", never: str = "–") -> SafeString | str:
+def exact(instant: datetime | None, zone: str = "UTC", never: str = NOTHING) -> SafeString | str:
     """An exact time in that zone, with the relative one at hand."""
     if instant is None:
         return never
@@ -94,7 +96,7 @@ def exact(instant: datetime | None, zone: str = "UTC", never: str = "–") -> Sa
 @register.filter
 def amount(value: Decimal | None) -> str:
     """An amount of credit with two decimals and groups of three."""
-    return "–" if value is None else number_format(value, 2, force_grouping=True)
+    return NOTHING if value is None else number_format(value, 2, force_grouping=True)
 
 
 @register.filter

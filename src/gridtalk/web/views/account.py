@@ -88,7 +88,7 @@ def _profile_page(
     request: HttpRequest,
     *,
     form: ProfileForm | None = None,
-    password_form: PasswordChangeForm[Any] | None = None,
+    password_form: PasswordChangeForm | None = None,
 ) -> HttpResponse:
     user = signed_in(request)
     failed = any(shown is not None and shown.errors for shown in (form, password_form))

@@ -1,0 +1,99 @@
+"""The JSON API: its errors, its addresses, its description."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import URLPattern, URLResolver, path
+from django.views.decorators.http import require_safe
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from gridtalk.api import grid, jobs, messages, tokens
+from gridtalk.api.auth import KeyAuth
+
+api = NinjaAPI(
+    title="Gridtalk",
+    version="1",
+    description=(
+        "Meters, circuits, messages, jobs and tokens. Errors are "
+        '{"error": "what is wrong and how to mend it"}; amounts are strings with two decimals; '
+        "times are ISO 8601 with their offset."
+    ),
+    auth=KeyAuth(),
+    docs_url=None,  # its pages load scripts from elsewhere; ours is below
+    openapi_url=None,  # only for who is signed in, below
+    urls_namespace="api",
+)
+api.add_router("", grid.router)
+api.add_router("", messages.router)
+api.add_router("", jobs.router)
+api.add_router("", tokens.router)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    texts = [
+        f"{'.'.join(str(part) for part in found['loc'][1:])}: {found['msg']}"
+        for found in error.errors
+    ]
+    return JsonResponse({"error": "; ".join(texts)}, status=400)
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return JsonResponse({"error": str(error)}, status=error.status_code)
+
+
+@api.exception_handler(AuthenticationError)
+def _unknown(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    response = JsonResponse(
+        {"error": "send a key that is not revoked, as the header Authorization: Bearer KEY"},
+        status=401,
+    )
+    response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _schema() -> dict[str, Any]:
+    return dict(api.get_openapi_schema(path_prefix="/api/"))
+
+
+@require_safe
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The OpenAPI description, for who is signed in."""
+    return JsonResponse(_schema())
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """The API on one page, without scripts, for who is signed in."""
+    schema = _schema()
+    calls = [
+        {"address": address, "method": method.upper(), **operation}
+        for address, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    ]
+    context = {"info": schema["info"], "calls": calls, "section": "api"}
+    return render(request, "api/docs.html", context)
+
+
+def _opened(patterns: list[URLPattern | URLResolver]) -> list[URLPattern | URLResolver]:
+    """The API's own addresses, which ask for a key instead of a session."""
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            login_not_required(pattern.callback)
+    return patterns
+
+
+_patterns, _app_name, _namespace = api.urls
+api_urls = (
+    [
+        path("openapi.json", openapi, name="openapi"),
+        path("docs", docs, name="docs"),
+        *_opened(_patterns),
+    ],
+    _app_name,
+    _namespace,
+)

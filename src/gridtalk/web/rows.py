@@ -1,0 +1,56 @@
+"""Messages as tables show them: with the state of each, and who stands behind the number."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from gridtalk.grid.models import Account, Circuit, Meter
+from gridtalk.messaging.models import Message
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """A message, its error in words, and the meter or circuit whose number it is."""
+
+    message: Message
+    error: str
+    outcome: str
+    meter: Meter | None
+    circuit: Circuit | None
+
+
+def message_rows(messages: Iterable[Message]) -> list[MessageRow]:
+    """The messages with their facts; four queries at most, however many messages."""
+    found = list(messages)
+    incoming: dict[int, Any] = {
+        row["pk"]: row
+        for row in Message.objects.filter(
+            pk__in=[message.pk for message in found if message.kind == "incoming"]
+        ).values("pk", "incomingmessage__error", "incomingmessage__outcome")
+    }
+    numbers = {message.number for message in found if message.number}
+    meters = {str(meter.phone): meter for meter in Meter.objects.filter(phone__in=numbers)}
+    circuits: dict[str, Circuit] = {}
+    others = numbers - meters.keys()
+    if others:
+        accounts = Account.objects.filter(phone__in=others)
+        for circuit in (
+            Circuit.objects.filter(account__in=accounts, retired_at__isnull=True)
+            .select_related("account", "meter")
+            .order_by("-pk")
+        ):
+            if circuit.account is not None:
+                circuits[circuit.account.phone] = circuit
+    rows = []
+    for message in found:
+        facts = incoming.get(message.pk, {})
+        rows.append(
+            MessageRow(
+                message=message,
+                error=message.last_error or facts.get("incomingmessage__error") or "",
+                outcome=facts.get("incomingmessage__outcome") or "",
+                meter=meters.get(message.number),
+                circuit=circuits.get(message.number),
+            )
+        )
+    return rows
