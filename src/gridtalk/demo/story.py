@@ -5,6 +5,7 @@ future. Whatever should happen is awaited with a deadline; what does not happen 
 a sentence that says what was missed.
 """
 
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ QUARTER = timedelta(minutes=15)
 DEADLINE_S = 20.0
 #: What Amina's sewing machine and Zawadi's kettle draw, in watts.
 SEWING_W, KETTLE_W = 130, 90
+_AMOUNTS = re.compile(r"\d+\.\d\d")
 
 
 class StoryFailed(PeerError):  # noqa: N818  named for what happened
@@ -102,12 +104,12 @@ class Story:
     def _used_card(self) -> None:
         self._teller.chapter("Zawadi finds the card in the sand and tries it again")
         token = self.redeemed[-1]
-        before = self._credits()
+        before = self._applied()
         text = f"ongeza {self.zawadi.pin} {token}"
         self._ask(self.zawadi, text, "that the token was used before")
         self._settle()
-        if self._credits() != before:
-            raise StoryFailed("a token that was used before changed a meter's credit")
+        if self._applied() != before:
+            raise StoryFailed("a token that was used before brought credit to the meter")
 
     def _lights_out(self) -> None:
         self._teller.chapter("Zawadi's kettle uses up her credit; a card brings the light back")
@@ -196,15 +198,22 @@ class Story:
     ) -> None:
         """Await the answer with the new credit, and look at the meter itself: once, no more."""
         after = before + self._value
-        self._await(teller_of, since, lambda text: money.shown(after) in text,
-                    f"the confirmation with the new credit of {after}")  # fmt: skip
+
+        def says_so(text: str) -> bool:
+            return any(_near(Decimal(amount), after) for amount in _AMOUNTS.findall(text))
+
+        self._await(teller_of, since, says_so, f"the confirmation of about {after}")
         found = self._village.circuit_of(person).credit
-        if found != after:
-            raise StoryFailed(f"the meter should show {after} and shows {found}")
+        if not _near(found, after):
+            raise StoryFailed(f"the meter should show about {after} and shows {found}")
         self.redeemed.append(token)
 
     def _about(self, person: Person) -> Callable[[str], bool]:
         return lambda text: person.pin in text
+
+    def _applied(self) -> int:
+        """How many credits the meter has added so far."""
+        return self._village.meter.look(lambda meter: len(meter.applied))
 
     def _credits(self) -> dict[str, Decimal]:
         return self._village.meter.look(
@@ -247,10 +256,18 @@ class Story:
             self._reported = self._credits()
 
     def _settle(self) -> None:
-        if not settle(self._network, timeout_s=self._deadline_s):
-            raise StoryFailed(
-                f"after {self._deadline_s:g} s the server has still not handled all that it took"
-            )
+        if settle(self._network, timeout_s=self._deadline_s):
+            return
+        statuses = sorted(set(self._network.refused.values()))
+        raise StoryFailed(
+            f"after {self._deadline_s:g} s the server has still not handled all that it was given"
+            + (f"; it answered {', '.join(map(str, statuses))}" if statuses else "")
+        )
+
+
+def _near(found: Decimal, awaited: Decimal) -> bool:
+    """Whether that is the credit, less what was used in the seconds that a job takes."""
+    return awaited - 1 <= found <= awaited
 
 
 class VillageClock:

@@ -62,10 +62,10 @@ class Teller:
         colour = "cyan" if carried.way == "up" else "green"
         shown = " ".join(carried.text.split())
         shown = shown if len(shown) <= _LONGEST_TEXT else f"{shown[: _LONGEST_TEXT - 1]}…"
-        head = f"{sender:>13} → {receiver:<13}"
+        head = f"{sender:>15} → {receiver:<15}"
         self._print(f"{self._clock()} {self._in(colour, head)} {shown}")
         if told := meaning(carried):
-            self._print(f"{'':>41}{self._in('dim', told)}")
+            self._print(f"{'':>44}{self._in('dim', told)}")
 
     def happened(self, text: str) -> None:
         """Something that nobody texted: a lamp goes on, the power is cut."""
