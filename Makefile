@@ -1,0 +1,64 @@
+# One command each. `make setup` is run by the others where it is needed, and is quick the second time.
+#
+#   make demo    a small village against a real server, in this terminal
+#   make test    all tests
+#   make check   what CI runs: format, lint, types, imports, Django's checks, all tests
+#   make bench   the benchmarks, with the ratios that must hold
+#   make docs    the documentation, in docs/_build/html
+#   make clean   removes what was built; data in .gridtalk stay
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# A database of its own for Django's checks.
+EXEC := $(BIN)/gridtalk --data-dir .gridtalk/check exec --
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint django-check bench docs clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gridtalk needs Python 3.11 or newer; choose one: make setup PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "The virtual environment could not be made; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]' --constraint constraints.txt
+	@touch $@
+
+demo: setup
+	$(BIN)/gridtalk demo $(ARGS)
+
+test: setup
+	$(BIN)/pytest $(ARGS)
+
+check: lint django-check
+	$(BIN)/pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+django-check: setup
+	$(EXEC) $(BIN)/python manage.py check --database default --fail-level WARNING
+	$(EXEC) $(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: setup
+	$(BIN)/python bench/inbound.py
+	$(BIN)/python bench/reply.py
+	$(BIN)/python bench/ingest.py
+
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+clean:
+	rm -rf docs/_build docs/_generated build dist .gridtalk/check
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
