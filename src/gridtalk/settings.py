@@ -257,6 +257,7 @@ LOGGING = {
     "loggers": {
         # The URL of an inbound request carries the interface's key: requests are not logged.
         "django.request": {"level": "CRITICAL"},
-        "urllib3": {"level": "WARNING"},
+        # It writes the URLs of providers, which hold passwords, into its warnings.
+        "urllib3": {"level": "CRITICAL"},
     },
 }

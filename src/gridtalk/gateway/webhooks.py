@@ -22,7 +22,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
@@ -176,39 +176,30 @@ def _inbound_request(request: HttpRequest, caller: Caller) -> InboundRequest:
     """The request for a wire. Raises :class:`UserError` where its body cannot be read."""
     if request.method == "GET":
         return InboundRequest(query=_query(request))
-    if not request.META.get("CONTENT_LENGTH") and request.headers.get("Transfer-Encoding"):
+    length = str(request.META.get("CONTENT_LENGTH") or "")
+    if not length and request.headers.get("Transfer-Encoding"):
         # WSGI cannot read it, and an empty text must not be stored instead.
         raise LengthRequired("send the body with its Content-Length")
-    if request.content_type == "multipart/form-data":
-        return InboundRequest(query=_query(request), body=_multipart(request))
-    try:
-        body = request.body
-    except RequestDataTooBig:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if length.isdigit() and int(length) > limit:
         peeked = InboundRequest(_query(request), _peek(request), request.content_type or "")
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        reason = f"the body is too large; at most {limit} bytes are taken"
+        reason = f"the body has {length} bytes; at most {limit} are taken"
         _too_large_note(request, caller, _beginning(peeked), reason)
-        raise TooLarge(reason) from None
+        raise TooLarge(reason)
+    try:
+        if request.content_type == "multipart/form-data":
+            return InboundRequest(query=_query(request), body=request.POST.urlencode().encode())
+        return InboundRequest(_query(request), request.body, request.content_type or "")
     except UnreadablePostError as error:
         raise UserError("the body ended before its length") from error
-    return InboundRequest(_query(request), body, request.content_type or "")
+    except (MultiPartParserError, SuspiciousOperation) as error:
+        raise UserError("the body is not a multipart form") from error
 
 
 class LengthRequired(UserError):  # noqa: N818  named as HTTP does
     """A body whose length was not given."""
 
     status = 411
-
-
-def _multipart(request: HttpRequest) -> bytes:
-    """The fields of a multipart form, as a form that the wires read."""
-    try:
-        return request.POST.urlencode().encode("ascii")
-    except (MultiPartParserError, UnreadablePostError, SuspiciousOperation) as error:
-        if isinstance(error, RequestDataTooBig):
-            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-            raise TooLarge(f"the form is too large; at most {limit} bytes are taken") from error
-        raise UserError("the body is not a multipart form") from error
 
 
 def _peek(request: HttpRequest) -> bytes:

@@ -5,7 +5,8 @@ Time-outs on connecting and reading, no redirects, no retries (the drain decides
 not been handed over and may be repeated; once the first octet is out, silence is ``unknown``.
 
 Nothing secret is logged or returned: URLs carry passwords, so no error names more than host and
-port, and urllib3's own texts (which quote the URL) are not used.
+port, and urllib3's own texts (which quote the URL) are not used. It logs URLs too:
+``settings.LOGGING`` silences it.
 """
 
 import threading
@@ -19,6 +20,7 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     NameResolutionError,
+    NewConnectionError,
     ReadTimeoutError,
     SSLError,
 )
@@ -98,7 +100,10 @@ def send(request: HttpRequest, provider: ReadsResponse) -> HandOver:
     Called outside any transaction, in several threads at once.
     """
     _phase.written = False
-    place = urlsplit(request.url).netloc.rpartition("@")[2]
+    try:
+        place = urlsplit(request.url).netloc.rpartition("@")[2]
+    except ValueError:
+        return HandOver(Outcome.REFUSED_PERMANENT, "the provider's address is no URL")
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
     try:
         response = _manager.request(
@@ -134,10 +139,11 @@ def _failed(place: str, error: Exception) -> HandOver:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ConnectTimeoutError):
-        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(error, NameResolutionError):
         return "its name is not known"
+    # A refused connection is a NewConnectionError, which urllib3 derives from the time-out.
+    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
+        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

@@ -140,15 +140,24 @@ def test_a_tls_handshake_that_fails_is_proof() -> None:
 
 def test_a_url_that_is_none_is_proof() -> None:
     hand_over = send(HttpRequest("GET", f"http://[bad/?p={SECRET}"), Reads())
-    assert hand_over.outcome is Outcome.REFUSED_TEMPORARY
-    assert SECRET not in hand_over.detail
+    assert hand_over == HandOver(Outcome.REFUSED_PERMANENT, "the provider's address is no URL")
+
+
+def test_an_answer_that_is_cut_after_its_status_counts_and_logs_no_url(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with server(answering(b"HTTP/1.1 202 OK\r\nContent-Le")) as (port, _):
+        hand_over, reads = attempt(port)
+    assert hand_over.outcome is Outcome.ACCEPTED
+    assert [response.status for response in reads.seen] == [202]
+    assert SECRET not in caplog.text
 
 
 @pytest.mark.parametrize(
     "behave",
     [
         pytest.param(closing, id="closed without a word"),
-        pytest.param(answering(b"HTTP/1.1 202 OK\r\nContent-Le"), id="cut in the head"),
+        pytest.param(answering(b"HTTP/1.1 2"), id="cut in the status"),
         pytest.param(
             answering(b"HTTP/1.1 202 OK\r\nContent-Length: 50\r\n\r\n0: Acc"), id="cut in the body"
         ),
