@@ -2,12 +2,13 @@
 
 import secrets
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from gridtalk.core.errors import SetupError
 from gridtalk.demo.curves import EARLY, HOUSEHOLD, SHOP
+from gridtalk.demo.history import history_write
 from gridtalk.demo.network import Network
 from gridtalk.demo.people import Person
 from gridtalk.demo.server import Server
@@ -34,6 +35,8 @@ TOKEN_VALUE = Decimal(500)
 #: Price of a kWh, in hundredths: 1.40 a watt-hour.
 TARIFF = 1400_00
 ADMIN = "admin"
+#: How long the village reported before the story begins.
+HISTORY = timedelta(days=7)
 
 
 def day_play(server: Server, *, once: bool, pace_s: float, seed: int) -> int:
@@ -46,7 +49,8 @@ def day_play(server: Server, *, once: bool, pace_s: float, seed: int) -> int:
     clock = VillageClock(datetime.now(ZoneInfo(ZONE)))
     teller = Teller(names={}, time=lambda: clock.now)
     network = Network(seed=seed, listener=teller.text)
-    village = _village_make(network, server, clock.now, seed)
+    village = _village_make(network, server, clock.now - HISTORY, seed)
+    history_write(phone=village.meter, row=village.row, until=clock.now)
     prefix = village.gateway.number[:-4]
     friend = Person(network, name="Peter", number=f"{prefix}0199", gateway=village.gateway.number)
     teller.names.update({person.number.lstrip("+"): person.name for person in village.people})

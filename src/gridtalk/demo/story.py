@@ -33,7 +33,7 @@ class StoryFailed(PeerError):  # noqa: N818  named for what happened
 class Story:
     """Plays the day. ``pace_s`` is how long an hour takes; 0 waits for nothing but the server.
 
-    ``tokens`` are the numbers of scratch cards worth ``token_value`` each; four are used.
+    ``tokens`` are the numbers of scratch cards worth ``token_value`` each; three are used.
     """
 
     def __init__(
@@ -153,10 +153,10 @@ class Story:
 
     def _looking_back(self) -> None:
         self._teller.chapter("What was used?")
-        self._ask(self.amina, f"use {self.amina.pin}", "what was used", self._about(self.amina))
+        self._ask(self.amina, f"use {self.amina.pin}", "what was used", self._amount_of(self.amina))
         self._ask(self.zawadi, "matumizi", "how to ask for what was used")
-        self._ask(self.zawadi, f"matumizi {self.zawadi.pin}", "what was used",
-                  self._about(self.zawadi))  # fmt: skip
+        text = f"matumizi {self.zawadi.pin}"
+        self._ask(self.zawadi, text, "what was used", self._amount_of(self.zawadi))
 
     # --- what they are made of -------------------------------------------------------------------
 
@@ -210,6 +210,9 @@ class Story:
 
     def _about(self, person: Person) -> Callable[[str], bool]:
         return lambda text: person.pin in text
+
+    def _amount_of(self, person: Person) -> Callable[[str], bool]:
+        return lambda text: person.pin in text and _AMOUNTS.search(text) is not None
 
     def _applied(self) -> int:
         """How many credits the meter has added so far."""
