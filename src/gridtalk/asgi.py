@@ -54,7 +54,7 @@ class Router:
         except BodyTooLarge:
             await _refuse(send)
             return
-        # Percent-encode raw bytes, which HTTP forbids there and some modem bridges send all the same.
+        # Raw bytes, which HTTP forbids there and some modem bridges send all the same.
         query = scope["query_string"]
         if not query.isascii():
             query = b"".join(b"%%%02X" % byte if byte > 127 else bytes([byte]) for byte in query)
@@ -108,5 +108,6 @@ async def _refuse(send: Send) -> None:
 
 
 django_application = get_wsgi_application()
-#: Each thread keeps one database connection.
-application = Router(WSGIMiddleware(django_application, workers=settings.GRIDTALK_WEB_THREADS))
+# Each thread keeps one database connection.
+_wsgi: Any = django_application
+application = Router(WSGIMiddleware(_wsgi, workers=settings.GRIDTALK_WEB_THREADS))

@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import psutil
@@ -186,12 +187,12 @@ def port_check(host: str, port: int) -> None:
 
 def public_address_set(host: str, port: int) -> None:
     """Set what the settings need to know of the address, where the operator did not."""
-    os.environ.setdefault("GRIDTALK_PUBLIC_URL", address(host, port).rstrip("/"))
+    public = os.environ.get("GRIDTALK_PUBLIC_URL") or address(host, port).rstrip("/")
+    os.environ["GRIDTALK_PUBLIC_URL"] = public
     if not os.environ.get("GRIDTALK_ALLOWED_HOSTS"):
-        public = os.environ["GRIDTALK_PUBLIC_URL"].partition("://")[2].partition("/")[0]
-        name = public if public.endswith("]") else public.rpartition(":")[0] or public
-        names = ["localhost", "127.0.0.1", "[::1]", name]
-        os.environ["GRIDTALK_ALLOWED_HOSTS"] = ",".join(dict.fromkeys(names))
+        name = urlsplit(public).hostname or ""
+        names = ["localhost", "127.0.0.1", "[::1]", f"[{name}]" if ":" in name else name]
+        os.environ["GRIDTALK_ALLOWED_HOSTS"] = ",".join(dict.fromkeys(filter(None, names)))
 
 
 def _end_leftovers(folder: Path) -> None:
