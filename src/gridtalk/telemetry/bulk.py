@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
 
+import psycopg
 from django.db import connection
 
 from gridtalk.core.errors import NotFound
@@ -20,6 +21,9 @@ from gridtalk.telemetry.models import PrimaryLog
 #: A report whose meter's clock is further ahead of its receipt than this is kept, and flagged.
 CLOCK_AHEAD = timedelta(hours=1)
 _LATENCY_MAX_S = 2**31 - 1
+_INSTANT_LOADER = psycopg.adapters.get_loader(
+    psycopg.adapters.types["timestamptz"].oid, psycopg.pq.Format.TEXT
+)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -120,6 +124,8 @@ def insert(readings: Sequence[NewReading]) -> InsertResult:
 def _lock_circuits(ids: set[int]) -> dict[int, CircuitChange]:
     """The circuits' present state, locked in order of id."""
     with connection.cursor() as cursor:
+        # Django's own loader of instants is Python and takes ten times as long; UTC either way.
+        cursor.adapters.register_loader("timestamptz", _INSTANT_LOADER)
         cursor.execute(
             "SELECT id, meter_id, account_id, is_main, credit, credit_as_of, credit_estimated,"
             " status, status_as_of, last_reported_at, last_meter_time"

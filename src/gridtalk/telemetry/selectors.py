@@ -1,0 +1,235 @@
+"""Reading logs: lists, and what they say about meters' health. Sums are in ``consumption.py``.
+
+Every selector filters on ``meter_time`` where it can, because partitions are cut by it, and takes
+columns of the child alone: a join with ``logs`` probes each of its partitions.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from gridtalk.core import clock
+from gridtalk.core.errors import UserError
+from gridtalk.telemetry.consumption import (
+    CreditAdded,
+    CreditConsumed,
+    EnergyDay,
+    credit_consumed,
+    energy_by_day,
+)
+from gridtalk.telemetry.models import PCULog, PrimaryLog
+
+__all__ = [
+    "CreditAdded",
+    "CreditConsumed",
+    "EnergyDay",
+    "Gap",
+    "Latency",
+    "credit_consumed",
+    "energy_by_day",
+    "gap_list",
+    "latency_list",
+    "pcu_log_list",
+    "primary_log_list",
+    "uptime_list",
+]
+
+UPTIME_SPAN = timedelta(days=7)
+#: Two reports of a meter further apart than this are a gap: an hourly report and half an hour.
+GAP_THRESHOLD_S = 5400
+
+PRIMARY_LOG_COLUMNS = (
+    "log_id",
+    "circuit_id",
+    "meter_time",
+    "watthours",
+    "use_time_s",
+    "status",
+    "credit",
+    "clock_ahead",
+    "latency_s",
+)
+PCU_LOG_COLUMNS = (
+    "log_id",
+    "meter_id",
+    "meter_time",
+    "cumulative_kwh_solar",
+    "cumulative_kwh_battery_charge",
+    "cumulative_kwh_discharge",
+    "battery_volts",
+    "battery_charge",
+    "battery_discharge",
+    "solar_amps",
+    "solar_volts",
+    "battery_temp",
+)
+
+
+def primary_log_list(
+    *,
+    start: datetime,
+    end: datetime,
+    meter_id: int | None = None,
+    circuit_id: int | None = None,
+    clock_ahead: bool = True,
+    received: bool = False,
+) -> QuerySet[PrimaryLog, dict[str, Any]]:
+    """Hourly reports with ``start`` < meter time ≤ ``end``, oldest first, as dictionaries.
+
+    Of one circuit, of all circuits of one meter, or of all. ``clock_ahead=False`` leaves out the
+    flagged ones. ``received=True`` adds ``received_at`` and ``message_id``, at the price of a join;
+    the receipt to the second is ``meter_time`` + ``latency_s`` anyhow. Keys: ``log_id`` and the
+    columns of ``primary_logs``.
+    """
+    found = PrimaryLog.objects.filter(meter_time__gt=start, meter_time__lte=end)
+    if circuit_id is not None:
+        found = found.filter(circuit_id=circuit_id)
+    if meter_id is not None:
+        found = found.filter(circuit__meter_id=meter_id)
+    if not clock_ahead:
+        found = found.filter(clock_ahead=False)
+    columns = (
+        (*PRIMARY_LOG_COLUMNS, "received_at", "message_id") if received else PRIMARY_LOG_COLUMNS
+    )
+    rows: QuerySet[PrimaryLog, dict[str, Any]] = found.order_by("meter_time", "circuit_id").values(
+        *columns
+    )
+    return rows
+
+
+def pcu_log_list(
+    *, start: datetime, end: datetime, meter_id: int | None = None
+) -> QuerySet[PCULog, dict[str, Any]]:
+    """Power units' reports with ``start`` < meter time ≤ ``end``, oldest first, as dictionaries."""
+    found = PCULog.objects.filter(meter_time__gt=start, meter_time__lte=end)
+    if meter_id is not None:
+        found = found.filter(meter_id=meter_id)
+    rows: QuerySet[PCULog, dict[str, Any]] = found.order_by("meter_time", "meter_id").values(
+        *PCU_LOG_COLUMNS
+    )
+    return rows
+
+
+def uptime_list(
+    *, meter_ids: Iterable[int] | None = None, at: datetime | None = None
+) -> dict[int, float]:
+    """Uptime by meter, 0 to 1: distinct hours with a mains report in the last 7 days, of 168.
+
+    Every meter asked for is in it, silent ones with 0; without ``meter_ids`` all meters are.
+    Reports with a clock over an hour ahead do not count. Source: gateway.md 6.
+    """
+    end = at or clock.now()
+    hours = UPTIME_SPAN // timedelta(hours=1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m.id, least(count(DISTINCT date_trunc('hour', p.meter_time)), %s)"
+            " FROM meters m LEFT JOIN circuits c ON c.meter_id = m.id AND c.is_main"
+            " LEFT JOIN primary_logs p ON p.circuit_id = c.id AND NOT p.clock_ahead"
+            "  AND p.meter_time > %s AND p.meter_time <= %s"
+            " WHERE %s::int[] IS NULL OR m.id = ANY(%s::int[]) GROUP BY m.id ORDER BY m.id",
+            [hours, end - UPTIME_SPAN, end, *[_ids(meter_ids)] * 2],
+        )
+        return {meter_id: count / hours for meter_id, count in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A silence of a meter, in gateway time; ``end`` is null where it still lasts."""
+
+    meter_id: int
+    start: datetime
+    end: datetime | None
+    seconds: float
+
+
+def gap_list(
+    *,
+    start: datetime,
+    end: datetime,
+    meter_ids: Iterable[int] | None = None,
+    threshold_s: int = GAP_THRESHOLD_S,
+) -> list[Gap]:
+    """Silences of more than ``threshold_s`` seconds that lasted into (start, end], by meter.
+
+    Between neighbouring reports by gateway time; one that began before ``start`` is whole. Still
+    down is a meter whose last report before ``end`` is that old; one that never reported is none.
+    Raises :class:`UserError` where the threshold is not positive. Source: gateway.md 6.
+    """
+    if threshold_s <= 0:
+        raise UserError(f"a gap lasts more than 0 seconds, not {threshold_s}; 5400 is usual")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _GAPS,
+            {"start": start, "end": end, "meters": _ids(meter_ids), "threshold": threshold_s},
+        )
+        return [
+            Gap(meter_id, since, until, (until or end).timestamp() - since.timestamp())
+            for meter_id, since, until in cursor.fetchall()
+        ]
+
+
+# The last report before the span is looked up by circuit: meter_time + latency_s is its receipt.
+_GAPS = """
+    WITH wanted AS (
+        SELECT c.id, c.meter_id FROM circuits c
+        WHERE %(meters)s::int[] IS NULL OR c.meter_id = ANY(%(meters)s::int[])
+    ), before AS (
+        SELECT w.meter_id, max(p.received) AS received_at FROM wanted w CROSS JOIN LATERAL (
+            SELECT meter_time + latency_s * interval '1 second' AS received FROM primary_logs
+            WHERE circuit_id = w.id AND meter_time <= %(start)s
+                AND meter_time + latency_s * interval '1 second' <= %(start)s
+            ORDER BY meter_time DESC LIMIT 1
+        ) p GROUP BY w.meter_id
+    ), reports AS (
+        SELECT meter_id, received_at FROM before
+        UNION
+        SELECT w.meter_id, l.received_at FROM logs l
+        JOIN primary_logs p ON p.id = l.id JOIN wanted w ON w.id = p.circuit_id
+        WHERE l.received_at > %(start)s AND l.received_at <= %(end)s
+    ), neighbours AS (
+        SELECT meter_id, received_at,
+            lead(received_at) OVER (PARTITION BY meter_id ORDER BY received_at) AS next
+        FROM reports
+    )
+    SELECT meter_id, received_at, next FROM neighbours
+    WHERE coalesce(next, %(end)s) - received_at > %(threshold)s * interval '1 second'
+    ORDER BY meter_id, received_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Receipt minus meter time of a meter's reports, in seconds; negative: its clock is ahead."""
+
+    meter_id: int
+    reports: int
+    median_s: int
+    p95_s: int
+    largest_s: int
+
+
+def latency_list(
+    *, start: datetime, end: datetime, meter_ids: Iterable[int] | None = None
+) -> list[Latency]:
+    """How late meters' reports with ``start`` < meter time ≤ ``end`` came; silent meters are not in
+    it. Source: gateway.md 6 (gateway time less meter time).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.meter_id, count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY p.latency_s),"
+            " percentile_disc(0.95) WITHIN GROUP (ORDER BY p.latency_s), max(p.latency_s)"
+            " FROM primary_logs p JOIN circuits c ON c.id = p.circuit_id"
+            " WHERE p.meter_time > %s AND p.meter_time <= %s"
+            " AND (%s::int[] IS NULL OR c.meter_id = ANY(%s::int[]))"
+            " GROUP BY c.meter_id ORDER BY c.meter_id",
+            [start, end, *[_ids(meter_ids)] * 2],
+        )
+        return [Latency(*row) for row in cursor.fetchall()]
+
+
+def _ids(ids: Iterable[int] | None) -> list[int] | None:
+    return None if ids is None else list(ids)
