@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from gridtalk.api.health import health
 from gridtalk.api.root import api_urls
-from gridtalk.gateway import webhooks
+from gridtalk.gateway import polling, webhooks
 
 inbound: list[URLPattern | URLResolver] = [
     path("sms/kannel/<int:interface_id>/in", webhooks.kannel_inbound, name="kannel-inbound"),
@@ -15,6 +15,9 @@ inbound: list[URLPattern | URLResolver] = [
     path("sms/received", webhooks.netbook_received, name="netbook-received"),
     path("sms/send", webhooks.netbook_inbound, name="netbook-inbound"),
     path("message/remove/<uuid:message_uuid>", webhooks.netbook_remove, name="netbook-remove"),
+    # Meters that poll for their jobs; the key is the meter's.
+    path("jobs/meter/<int:meter_id>/", polling.meter_jobs, name="meter-jobs"),
+    path("jobs/job/<int:job_id>/", polling.job_done, name="meter-job-done"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

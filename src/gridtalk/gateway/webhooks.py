@@ -54,7 +54,7 @@ BEGINNING = 200
 View = Callable[..., HttpResponse]
 
 
-def _webhook(*methods: str) -> Callable[[View], View]:
+def webhook(*methods: str) -> Callable[[View], View]:
     """An address for machines: no session, no CSRF token, errors mapped to their status once."""
 
     def decorate(view: View) -> View:
@@ -67,23 +67,23 @@ def _webhook(*methods: str) -> Callable[[View], View]:
             try:
                 return view(request, *args, **kwargs)
             except UserError as error:
-                return _text(str(error), status=error.status)
+                return plain(str(error), status=error.status)
             except (OperationalError, InterfaceError) as error:
                 # Nothing was stored; the provider must try again. The next request reconnects.
                 log.warning("the database failed an inbound request: %s", error)
                 connection.close()
-                return _text("the database cannot be reached; try again", status=503)
+                return plain("the database cannot be reached; try again", status=503)
 
         return address
 
     return decorate
 
 
-def _text(text: str, *, status: int = 200) -> HttpResponse:
+def plain(text: str, *, status: int = 200) -> HttpResponse:
     return HttpResponse(text, content_type="text/plain; charset=utf-8", status=status)
 
 
-@_webhook("GET", "POST")
+@webhook("GET", "POST")
 def kannel_inbound(request: HttpRequest, interface_id: int) -> HttpResponse:
     """A text that Kannel received. The body of the answer is empty: Kannel would send it on.
 
@@ -96,7 +96,7 @@ def kannel_inbound(request: HttpRequest, interface_id: int) -> HttpResponse:
     return HttpResponse()
 
 
-@_webhook("GET", "POST")
+@webhook("GET", "POST")
 def report(request: HttpRequest, message_uuid: UUID) -> HttpResponse:
     """A delivery report; who may give one has the signature that the message carried."""
     if not secrets.signature_matches("report", str(message_uuid), request.GET.get("sig", "")):
@@ -107,14 +107,14 @@ def report(request: HttpRequest, message_uuid: UUID) -> HttpResponse:
     return HttpResponse()
 
 
-@_webhook("GET", "POST")
+@webhook("GET", "POST")
 def generic_inbound(request: HttpRequest, interface_id: int) -> HttpResponse:
     """A text from any program, for any interface."""
     caller = caller_by_id(request, interface_id, address="/interface/send")
     return _generic(request, caller)
 
 
-@_webhook("GET", "POST")
+@webhook("GET", "POST")
 def netbook_inbound(request: HttpRequest) -> HttpResponse:
     """A text that a bridge heard, at the old address: the key names the interface."""
     return _generic(request, caller_by_key(request, address="/sms/send"))
@@ -136,17 +136,17 @@ def _generic(request: HttpRequest, caller: Caller) -> HttpResponse:
         _too_large_note(request, caller, sms, str(error))
         raise
     answers_uuid = provider(caller.kind).answers_uuid or settings.GENERIC_INBOUND_ANSWERS_UUID
-    return _text(str(stored.message_uuid)) if answers_uuid else HttpResponse()
+    return plain(str(stored.message_uuid)) if answers_uuid else HttpResponse()
 
 
-@_webhook("GET")
+@webhook("GET")
 def netbook_ping(request: HttpRequest) -> HttpResponse:
     """A bridge asks whether we are there, and whether its key is right."""
     caller_by_key(request, address="/sms/ping")
-    return _text("pong")
+    return plain("pong")
 
 
-@_webhook("GET")
+@webhook("GET")
 def netbook_received(request: HttpRequest) -> HttpResponse:
     """What a bridge is to send: its own interface's messages only."""
     caller = caller_by_key(request, address="/sms/received")
@@ -160,12 +160,12 @@ def netbook_received(request: HttpRequest) -> HttpResponse:
     )
 
 
-@_webhook("POST")
+@webhook("POST")
 def netbook_remove(request: HttpRequest, message_uuid: UUID) -> HttpResponse:
     """A bridge sent a message; it may say so as often as it likes."""
     caller = caller_by_key(request, address="/message/remove")
     polled_message_remove(interface_id=caller.interface_id, uuid=message_uuid)
-    return _text("ok")
+    return plain("ok")
 
 
 def _query(request: HttpRequest) -> bytes:

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from gridtalk.core import clock, money, phones
 from gridtalk.core.errors import UserError
+from gridtalk.core.secrets import key_hash, key_new
 from gridtalk.grid.models import (
     MAINS_ADDRESS,
     Account,
@@ -210,6 +211,15 @@ def circuit_heard(*, circuit: Circuit, at: datetime) -> None:
     Circuit.objects.filter(
         Q(pk=circuit.pk), Q(last_reported_at__isnull=True) | Q(last_reported_at__lt=at)
     ).update(last_reported_at=at)
+
+
+def meter_key_set(*, meter: Meter, user: User | None = None) -> str:
+    """Give a meter that polls by HTTP a new key and return it, clear, once; the old one ends."""
+    key = key_new()
+    meter.key_hash = key_hash(key)
+    meter.save(update_fields=["key_hash"])
+    meter_change_note(meter=meter, key="key", value="renewed", user=user)
+    return key
 
 
 def account_language_set(*, account: Account, lang: str) -> None:

@@ -45,7 +45,6 @@ __all__ = [
     "credits_seen_in_reports",
     "job_acknowledge",
     "job_cancel",
-    "job_close",
     "job_message_outcome",
     "job_request",
     "jobs_due_work",
@@ -198,8 +197,3 @@ def job_cancel(*, job: Job, user: User | None) -> Job:
     _end(locked, state=State.CANCELLED, note="cancelled by a person")
     audit.audit(user=user, action="job_cancel", target=f"job {job.pk}")
     return locked
-
-
-def job_close(*, job_id: int, meter: Meter) -> Acknowledged:
-    """A meter that polls by HTTP has carried out a job: an acknowledgement without values."""
-    return job_acknowledge(job_id=job_id, meter=meter)
