@@ -30,6 +30,8 @@ from gridtalk.messaging.segments import MOST_SEGMENTS, segments
 from gridtalk.messaging.wire import DeliveryReport, Report
 
 State = Message.State
+#: What a job's message says when a bridge has fetched it.
+HANDED_OUT = "fetched by the bridge, which has not said that it sent it"
 #: The states in which a later report or the bridge's word still counts.
 ON_ITS_WAY = (State.QUEUED, State.SENDING, State.SENT)
 
@@ -123,7 +125,7 @@ def polled_message_remove(*, interface_id: int, uuid: UUID) -> None:
         if message is None:
             raise NotFound(f"this interface has no message {uuid}")
         # One that was given up before the bridge's word came has been sent all the same.
-        if message.state not in {State.SENT, State.DELIVERED}:
+        if message.state not in {State.SENT, State.DELIVERED} or message.last_error == HANDED_OUT:
             _settle(message, State.SENT, MessageOutcome.SENT)
             CommunicationInterface.objects.filter(pk=interface_id).update(last_sent_at=clock.now())
 
@@ -142,15 +144,23 @@ def _settle(message: Message, state: State, outcome: MessageOutcome, *, error: s
 def polled_messages_take(*, interface_id: int, most: int = 200) -> list[Message]:
     """The messages that wait for a bridge that polls, oldest first; those without a number not.
 
-    What was handed out is ``sending`` from then on, and is handed out again until the bridge says
-    that it sent it: nobody but the bridge knows whether it did.
+    A text to a person is ``sending`` from then on, and is handed out again until the bridge says
+    that it sent it: nobody but the bridge knows whether it did. What has an owner (a job's message)
+    is handed out once and counts as sent: a bridge which crashed between sending and saying so would
+    send credit twice. Its owner decides on sending again.
     """
+    owned = ~Q(kind=OutgoingMessage.KIND)
     mine = Message.objects.filter(communication_interface_id=interface_id).exclude(number="")
+    due = mine.filter(state=State.QUEUED, next_attempt_at__lte=clock.now())
     with transaction.atomic():
-        mine.filter(state=State.QUEUED, next_attempt_at__lte=clock.now()).update(
-            state=State.SENDING, attempts=1
-        )
-        return list(mine.filter(state=State.SENDING).order_by("id")[:most])
+        once = list(due.filter(owned).select_for_update(skip_locked=True).order_by("id")[:most])
+        for message in once:
+            message.attempts += 1
+            message.save(update_fields=["attempts"])
+            _settle(message, State.SENT, MessageOutcome.UNKNOWN, error=HANDED_OUT)
+        due.exclude(owned).update(state=State.SENDING, attempts=1)
+        again = mine.filter(state=State.SENDING).order_by("id")[: most - len(once)]
+        return sorted([*once, *again], key=lambda message: message.pk)
 
 
 def messages_expire() -> int:

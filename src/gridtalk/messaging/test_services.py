@@ -153,6 +153,17 @@ def test_a_bridge_is_handed_its_own_messages_until_it_removes_them() -> None:
     assert base(mine).last_sent_at is not None
 
 
+def test_a_bridge_is_handed_a_jobs_message_once() -> None:
+    mine = netbook()
+    message = queued(mine)
+    Message.objects.filter(pk=message.pk).update(kind="job")
+    assert [m.pk for m in services.polled_messages_take(interface_id=mine.pk)] == [message.pk]
+    assert services.polled_messages_take(interface_id=mine.pk) == []
+    assert state_of(message) == (State.SENT, services.HANDED_OUT)
+    services.polled_message_remove(interface_id=mine.pk, uuid=message.uuid)
+    assert state_of(message) == (State.SENT, "")
+
+
 def test_a_bridge_removes_no_other_interfaces_message() -> None:
     mine, other = netbook(), netbook("Other", key="other")
     message = queued(other)
