@@ -17,6 +17,7 @@ from gridtalk.core import secrets
 from gridtalk.core.errors import NotAllowed
 from gridtalk.core.services import system_log_create
 from gridtalk.messaging.models import CommunicationInterface
+from gridtalk.messaging.wire import form_fields
 
 REMEMBERED_S = 2.0
 #: At most one line about refused callers in so long, per interface and address.
@@ -83,8 +84,9 @@ def _row(**where: object) -> Caller | None:
 
 def key_given(request: HttpRequest) -> str:
     """The key that a request carries: ``?key=``, a basic-auth password, or a bearer token."""
-    if key := request.GET.get("key"):
-        return key
+    query = str(request.META.get("QUERY_STRING", "")).encode("latin-1", "replace")
+    if key := form_fields(query).get("key"):
+        return key.decode("utf-8", "replace")
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
