@@ -18,7 +18,8 @@ class Faults:
 
     ``delay_s`` is the longest delay, drawn evenly from 0; ``loss`` the part of texts that vanish;
     ``duplicates`` of those that arrive twice; ``reordering`` of those that are held back for
-    ``hold_s``, so that a later text overtakes them.
+    ``hold_s``, so that a later text overtakes them. ``answer_s`` is how long a ``sendsms`` request
+    takes, half of it before the text is taken and half after.
     """
 
     delay_s: float = 0.0
@@ -26,6 +27,7 @@ class Faults:
     duplicates: float = 0.0
     reordering: float = 0.0
     hold_s: float = 2.0
+    answer_s: float = 0.0
 
 
 class Air:
@@ -38,8 +40,6 @@ class Air:
     def arrivals(self) -> list[float]:
         """After how many seconds each copy of the next text arrives; empty where it is lost."""
         faults, chance = self.faults, self._random.random
-        if faults == Faults():
-            return [0.0]
         if chance() < faults.loss:
             return []
         copies = 2 if chance() < faults.duplicates else 1

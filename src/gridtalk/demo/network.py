@@ -90,6 +90,7 @@ class Network:
         self._gateways: dict[str, Gateway] = {}
         self._lock = threading.Lock()
         self._air = Air(faults, seed=seed)
+        self.answer_s = self._air.faults.answer_s
         self._courier = Courier()
         self._http = urllib3.PoolManager(maxsize=32, retries=False, timeout=TIMEOUT_S)
         self._retry_pause_s = retry_pause_s
@@ -335,7 +336,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         if address.path == "/cgi-bin/sendsms":
-            status, text = self.server.network.sendsms(address.query)
+            network = self.server.network
+            time.sleep(network.answer_s / 2)
+            status, text = network.sendsms(address.query)
+            time.sleep(network.answer_s / 2)
         else:
             status, text = HTTPStatus.NOT_FOUND, "Unknown request."
         body = text.encode()
