@@ -138,6 +138,38 @@ FAULT_CODES: dict[str, Text] = {
     "ce": _("a circuit's component failed"),
     "sdc": _("SD card failed"),
 }
+#: What people did, as the audit trail shows it; an action without a word is shown as it is.
+ACTIONS: dict[str, Text] = {
+    "account_edit": _("changed a customer"),
+    "alert_acknowledge": _("has seen an alert"),
+    "api_key_add": _("made an API key"),
+    "api_key_end": _("ended an API key"),
+    "credit_add": _("added credit"),
+    "credit_resend": _("sent credit again"),
+    "credit_reverse": _("reversed credit"),
+    "group_create": _("made a group"),
+    "group_permissions_set": _("changed what a group may do"),
+    "interface_activate": _("started an interface"),
+    "interface_create": _("made an interface"),
+    "interface_deactivate": _("stopped an interface"),
+    "interface_key_set": _("gave an interface a new key"),
+    "job_cancel": _("took a job back"),
+    "job_cping": _("pinged a circuit"),
+    "job_mping": _("pinged a meter"),
+    "job_turn_off": _("turned a circuit off"),
+    "job_turn_on": _("turned a circuit on"),
+    "message_send": _("sent a text"),
+    "meter_create": _("made a meter"),
+    "password_change": _("changed their password"),
+    "token_batch_create": _("made tokens"),
+    "token_batch_export": _("downloaded token numbers"),
+    "token_void": _("made a token void"),
+    "user_activate": _("let a user in again"),
+    "user_add": _("added a user"),
+    "user_deactivate": _("shut a user out"),
+    "user_group_change": _("changed a user's group"),
+    "user_password_renew": _("gave a user a new password"),
+}
 WORDS: dict[str, dict[str, Text]] = {
     "job": JOB_KINDS,
     "alert": ALERT_KINDS,
@@ -146,6 +178,7 @@ WORDS: dict[str, dict[str, Text]] = {
     "requester": REQUESTERS,
     "cause": CAUSES,
     "fault": FAULT_CODES,
+    "action": ACTIONS,
 }
 
 

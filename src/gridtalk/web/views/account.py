@@ -29,6 +29,14 @@ class SignInForm(AuthenticationForm):
     }
 
 
+class OwnPasswordForm(PasswordChangeForm):
+    """Django's form, without its grasp at the focus: it is not alone on the page."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].widget.attrs.pop("autofocus", None)
+
+
 class SignIn(LoginView):
     """The sign-in page; ``next`` is followed only to this server."""
 
@@ -57,7 +65,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 def password(request: HttpRequest) -> HttpResponse:
     """Set the own password; other sessions of the user end."""
     user = signed_in(request)
-    form = PasswordChangeForm(user, request.POST)
+    form = OwnPasswordForm(user, request.POST)
     if not form.is_valid():
         return _profile_page(request, password_form=form)
     form.save()
@@ -88,7 +96,7 @@ def _profile_page(
     request: HttpRequest,
     *,
     form: ProfileForm | None = None,
-    password_form: PasswordChangeForm | None = None,
+    password_form: OwnPasswordForm | None = None,
 ) -> HttpResponse:
     user = signed_in(request)
     failed = any(shown is not None and shown.errors for shown in (form, password_form))
@@ -97,7 +105,7 @@ def _profile_page(
         "web/profile.html",
         {
             "form": form or ProfileForm(instance=user),
-            "password_form": password_form or PasswordChangeForm(user),
+            "password_form": password_form or OwnPasswordForm(user),
             "languages": settings.LANGUAGES,
         },
         status=400 if failed else 200,

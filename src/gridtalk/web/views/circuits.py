@@ -26,7 +26,7 @@ from gridtalk.users.once import once
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.forms import AccountForm, CreditForm
 
-LOGS_SHOWN = 48
+LOGS_SHOWN = 24
 #: How far back the reports on this page go: a span lets PostgreSQL open few partitions.
 LOGS_SPAN = timedelta(days=14)
 RECENT = 20

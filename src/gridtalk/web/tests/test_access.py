@@ -1,0 +1,148 @@
+"""Who may open which address; a sweep over all of them."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from gridtalk.urls import inbound
+from gridtalk.users.models import Permission
+from gridtalk.web import urls
+from gridtalk.web.tests.village import Village
+
+#: Pages of a signed-in user about themselves, and the door itself.
+NO_PERMISSION = {"sign-in", "sign-out", "profile", "password", "language"}
+POST_ONLY = {
+    "sign-out", "password", "language", "meter-ping", "circuit-job", "circuit-credit",
+    "job-resend", "job-reverse", "job-cancel", "token-batch-export", "token-void", "alert-seen",
+    "interface-key", "interface-activity", "user-group", "user-activity", "user-password",
+    "user-key-add", "api-key-end",
+}  # fmt: skip
+NAMES = [str(pattern.name) for pattern in urls.urlpatterns]
+MOST_QUERIES = 24
+VIEWS: dict[str, Any] = {str(pattern.name): pattern.callback for pattern in urls.urlpatterns}
+
+
+def address(name: str, village: Village) -> str:
+    """The address of a page, with ids of the village."""
+    known = {
+        "meter_id": village.meter.pk,
+        "circuit_id": village.circuit.pk,
+        "message_id": village.incoming.pk,
+        "job_id": village.unconfirmed.pk,
+        "batch_id": village.batch.pk,
+        "alert_id": village.alert_id,
+        "interface_id": village.interface.pk,
+        "kind": "kannel",
+        "user_id": village.viewer.pk,
+        "group_id": village.viewer.group_id,
+        "key_id": 1,
+    }
+    pattern = next(pattern for pattern in urls.urlpatterns if pattern.name == name)
+    wanted = pattern.pattern.converters
+    return reverse(f"web:{name}", kwargs={key: known[key] for key in wanted})
+
+
+def answers(client: Client, village: Village, names: list[str]) -> dict[str, Any]:
+    """What each address answers: to a POST where it takes nothing else."""
+    found = {}
+    for name in names:
+        where = address(name, village)
+        found[name] = client.post(where) if name in POST_ONLY else client.get(where)
+    return found
+
+
+def test_every_page_says_who_may_open_it() -> None:
+    unsaid = {name for name, view in VIEWS.items() if not hasattr(view, "permission")}
+    assert unsaid == NO_PERMISSION
+    assert {VIEWS[name].permission for name in NAMES if name not in unsaid} == set(Permission)
+
+
+def test_a_stranger_is_sent_to_the_sign_in_page(village: Village) -> None:
+    names = [name for name in NAMES if name != "sign-in"]
+    for name, answer in answers(Client(), village, names).items():
+        assert answer.status_code == 302, name
+        assert answer["Location"].startswith("/sign-in?next=/"), name
+
+
+def test_every_page_opens_for_an_administrator_within_few_queries(
+    village: Village, admin: Client
+) -> None:
+    for name in NAMES:
+        if name in POST_ONLY or name == "sign-in":
+            continue
+        with CaptureQueriesContext(connection) as queries:
+            answer = admin.get(address(name, village))
+        assert answer.status_code == 200, name
+        assert len(queries) <= MOST_QUERIES, name
+        text = answer.content.decode()
+        for forbidden in ("<script", " style=", " onclick", "javascript:"):
+            assert forbidden not in text, (name, forbidden)
+
+
+def test_the_view_group_sees_and_changes_nothing(village: Village, viewer: Client) -> None:
+    names = [name for name in NAMES if name not in NO_PERMISSION]
+    for name, answer in answers(viewer, village, names).items():
+        if VIEWS[name].permission == Permission.VIEW:
+            assert answer.status_code == 200, name
+        else:
+            assert answer.status_code == 403, name
+            assert "Your group “view” may not" in answer.content.decode(), name
+
+
+def test_a_form_from_elsewhere_is_refused(village: Village) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(village.admin, backend="gridtalk.users.backends.NameBackend")
+    for name in NAMES:
+        answer = client.post(address(name, village), {"once": "x", "kind": "turn_on"})
+        assert answer.status_code == 403, name
+        assert "was not sent from a page of this server" in answer.content.decode(), name
+
+
+def test_nothing_is_changed_by_get(village: Village, admin: Client) -> None:
+    for name in POST_ONLY:
+        assert admin.get(address(name, village)).status_code == 405, name
+
+
+def _callbacks(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Any:
+    for pattern in patterns:
+        where = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _callbacks(pattern.url_patterns, where)
+        else:
+            yield where, pattern.callback
+
+
+def test_only_peers_programs_and_the_door_are_open_without_a_session() -> None:
+    opened = {
+        where
+        for where, callback in _callbacks(get_resolver().url_patterns)
+        if not getattr(callback, "login_required", True)
+    }
+    assert len(opened) > len(inbound)
+    peers = {str(pattern.pattern) for pattern in inbound}
+    others = {where for where in opened - peers if not where.startswith("api/")}
+    assert others == {"healthz", "sign-in"}
+    assert opened.isdisjoint({"api/docs", "api/openapi.json"})
+
+
+@pytest.mark.parametrize(
+    ("label", "path"),
+    [("a page", "/sign-in"), ("an error", "/nothing-here"), ("the API", "/api/meters")],
+)
+def test_the_headers_are_strict(label: str, path: str, db: None) -> None:
+    answer = Client().get(path)
+    policy = answer["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Referrer-Policy"] == "same-origin"
+
+
+def test_a_page_of_a_signed_in_person_is_not_kept_in_caches(admin: Client) -> None:
+    assert admin.get("/meters")["Cache-Control"] == "private, no-store"
