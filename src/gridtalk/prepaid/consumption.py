@@ -28,34 +28,48 @@ DAY_OVER = timedelta(hours=3)
 OPENING = "opening credit at the first report"
 UNEXPLAINED = "the meter shows more credit than it was given"
 
-# Each day's last report of a circuit, and what was delivered since the last report before it.
+# Each day's last report of a circuit, the last before these days, and the first ever. The span
+# begins with a local day: of a day that is cut in two, the part before would be taken back. It
+# begins with the first report where nothing of the circuit was posted yet (an import, a gateway
+# that was down for long). LATERAL, so that partitions before the span are left alone.
 _DAYS = """
-WITH chosen AS (
-    SELECT c.id AS circuit_id, m.time_zone
-    FROM circuits c JOIN meters m ON m.id = c.meter_id
-    WHERE c.id > %(after)s AND NOT c.is_main ORDER BY c.id LIMIT %(most)s
+WITH wanted AS (
+    SELECT c.id AS circuit_id, m.time_zone FROM circuits c JOIN meters m ON m.id = c.meter_id
+    WHERE c.id = ANY(%(circuits)s) AND NOT c.is_main
+), first AS (
+    SELECT w.circuit_id, f.meter_time, f.credit
+    FROM wanted w CROSS JOIN LATERAL (
+        SELECT p.meter_time, p.credit FROM primary_logs p
+        WHERE p.circuit_id = w.circuit_id AND p.credit IS NOT NULL AND NOT p.clock_ahead
+        ORDER BY p.meter_time LIMIT 1
+    ) f
+), chosen AS (
+    SELECT w.circuit_id, w.time_zone, date_trunc('day', CASE
+            WHEN f.credit <> 0 AND NOT EXISTS (
+                SELECT 1 FROM ledger_entries e JOIN ledger_accounts a
+                    ON a.id IN (e.debit_account_id, e.credit_account_id)
+                WHERE a.circuit_id = w.circuit_id AND e.day IS NOT NULL)
+            THEN least(f.meter_time, %(since)s) ELSE %(since)s
+        END AT TIME ZONE w.time_zone) AT TIME ZONE w.time_zone AS since
+    FROM wanted w JOIN first f USING (circuit_id)
 ), days AS (
-    SELECT DISTINCT ON (p.circuit_id, (p.meter_time AT TIME ZONE ch.time_zone)::date)
-           p.circuit_id, (p.meter_time AT TIME ZONE ch.time_zone)::date AS day,
-           p.meter_time, p.credit
-    FROM primary_logs p JOIN chosen ch USING (circuit_id)
-    WHERE p.credit IS NOT NULL AND NOT p.clock_ahead AND p.meter_time >= %(since)s
-    ORDER BY p.circuit_id, (p.meter_time AT TIME ZONE ch.time_zone)::date, p.meter_time DESC
+    SELECT ch.circuit_id, d.day, d.meter_time, d.credit
+    FROM chosen ch CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (1) (p.meter_time AT TIME ZONE ch.time_zone)::date AS day,
+               p.meter_time, p.credit
+        FROM primary_logs p
+        WHERE p.circuit_id = ch.circuit_id AND p.meter_time >= ch.since
+              AND p.credit IS NOT NULL AND NOT p.clock_ahead
+        ORDER BY 1, p.meter_time DESC
+    ) d
 ), before AS (
     SELECT ch.circuit_id, b.meter_time, b.credit
     FROM chosen ch CROSS JOIN LATERAL (
         SELECT p.meter_time, p.credit FROM primary_logs p
         WHERE p.circuit_id = ch.circuit_id AND p.credit IS NOT NULL AND NOT p.clock_ahead
-              AND p.meter_time < %(since)s
+              AND p.meter_time < ch.since
         ORDER BY p.meter_time DESC LIMIT 1
     ) b
-), first AS (
-    SELECT ch.circuit_id, f.meter_time, f.credit
-    FROM chosen ch CROSS JOIN LATERAL (
-        SELECT p.meter_time, p.credit FROM primary_logs p
-        WHERE p.circuit_id = ch.circuit_id AND p.credit IS NOT NULL AND NOT p.clock_ahead
-        ORDER BY p.meter_time LIMIT 1
-    ) f
 )
 SELECT circuit_id, day, meter_time, credit, 'day' FROM days
 UNION ALL SELECT circuit_id, NULL, meter_time, credit, 'before' FROM before
@@ -105,32 +119,38 @@ def _rows(sql: str, parameters: Any) -> list[tuple[Any, ...]]:
 
 
 def day_postings(*, since: datetime, circuits_at_once: int = 500) -> Iterator[list[DayPosting]]:
-    """For chunks of circuits: what the days since then should have in the ledger, and have."""
+    """For chunks of circuits: what the days since then should have in the ledger, and have.
+
+    The first day is that on which ``since`` falls in the meter's zone, from its midnight; a circuit
+    of which nothing was posted yet is looked at from its first report.
+    """
     after = 0
     while True:
-        ids = [
-            row[0]
-            for row in _rows(
-                "SELECT id FROM circuits WHERE id > %s AND NOT is_main ORDER BY id LIMIT %s",
-                [after, circuits_at_once],
-            )
-        ]
-        if not ids:
+        rows = _rows(
+            "SELECT id FROM circuits WHERE id > %s AND NOT is_main ORDER BY id LIMIT %s",
+            [after, circuits_at_once],
+        )
+        if not rows:
             return
-        reports = _rows(_DAYS, {"after": after, "most": circuits_at_once, "since": since})
-        deliveries: dict[int, list[tuple[datetime, Decimal]]] = {}
-        for circuit_id, at, amount in _rows(_DELIVERIES, [ids]):
-            deliveries.setdefault(circuit_id, []).append((at, amount))
-        posted: dict[int, dict[tuple[date, str], Decimal]] = {}
-        for circuit_id, day, cause, amount in _rows(_POSTED, [ids]):
-            posted.setdefault(circuit_id, {})[day, cause] = amount
-        chunk: list[DayPosting] = []
-        for circuit_id, rows in groupby(reports, key=lambda row: row[0]):
-            chunk += _circuit_days(
-                circuit_id, list(rows), deliveries.get(circuit_id, []), posted.get(circuit_id, {})
-            )
-        yield chunk
+        ids = [row[0] for row in rows]
+        yield _postings(circuit_ids=ids, since=since)
         after = ids[-1]
+
+
+def _postings(*, circuit_ids: list[int], since: datetime) -> list[DayPosting]:
+    reports = _rows(_DAYS, {"circuits": circuit_ids, "since": since})
+    deliveries: dict[int, list[tuple[datetime, Decimal]]] = {}
+    for circuit_id, at, amount in _rows(_DELIVERIES, [circuit_ids]):
+        deliveries.setdefault(circuit_id, []).append((at, amount))
+    posted: dict[int, dict[tuple[date, str], Decimal]] = {}
+    for circuit_id, day, cause, amount in _rows(_POSTED, [circuit_ids]):
+        posted.setdefault(circuit_id, {})[day, cause] = amount
+    found: list[DayPosting] = []
+    for circuit_id, rows in groupby(reports, key=lambda row: row[0]):
+        found += _circuit_days(
+            circuit_id, list(rows), deliveries.get(circuit_id, []), posted.get(circuit_id, {})
+        )
+    return found
 
 
 def _circuit_days(
@@ -183,35 +203,34 @@ def consumption_post(*, days: int = 8) -> int:
     since = now - timedelta(days=days)
     made = 0
     for chunk in day_postings(since=since):
-        for circuit_id, group in groupby(chunk, key=lambda item: item.circuit_id):
-            wanted = [item for item in group if item.missing and _is_over(item, now)]
-            if wanted:
-                made += _post(circuit_id, wanted)
+        lacking = {item.circuit_id for item in chunk if item.missing and _is_over(item, now)}
+        for circuit_id in sorted(lacking):
+            made += _post(circuit_id, since, now)
     return made
 
 
 def _is_over(item: DayPosting, now: datetime) -> bool:
-    """Whether the day is over in every time zone on earth: no zone is more than 14 hours away."""
+    """Whether the day is over in every time zone: none is more than 12 hours behind UTC."""
     end = datetime.combine(item.day, datetime.min.time(), tzinfo=now.tzinfo) + timedelta(days=1)
     return end + DAY_OVER + timedelta(hours=12) <= now
 
 
 @transaction.atomic(durable=True)
-def _post(circuit_id: int, wanted: list[DayPosting]) -> int:
+def _post(circuit_id: int, since: datetime, now: datetime) -> int:
     with connection.cursor() as cursor:
-        # One poster at a time for a circuit; what it posted meanwhile is read again.
+        # Until we commit nobody stores reports of it, delivers to it, or posts its days: what was
+        # seen to be lacking is reckoned anew, for meanwhile somebody may have.
         cursor.execute("SELECT id FROM circuits WHERE id = %s FOR NO KEY UPDATE", [circuit_id])
-    posted = {(day, cause): amount for _, day, cause, amount in _rows(_POSTED, [[circuit_id]])}
     made = 0
-    for item in wanted:
-        missing = item.due - posted.get((item.day, item.cause), money.ZERO)
-        ledger.circuit_post(
-            circuit_id=circuit_id,
-            amount=missing,
-            cause=item.cause,
-            day=item.day,
-            occurred_at=item.last_report_at,
-            reason=item.reason,
-        )
-        made += bool(missing)
+    for item in _postings(circuit_ids=[circuit_id], since=since):
+        if item.missing and _is_over(item, now):
+            ledger.circuit_post(
+                circuit_id=circuit_id,
+                amount=item.missing,
+                cause=item.cause,
+                day=item.day,
+                occurred_at=item.last_report_at,
+                reason=item.reason,
+            )
+            made += 1
     return made

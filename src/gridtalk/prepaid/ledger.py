@@ -177,21 +177,24 @@ def circuit_post(
 ) -> None:
     """Move ``amount`` out of a circuit (positive) or into it (negative); zero posts nothing.
 
-    Consumption goes to ``sold``, everything else to ``adjustment``.
+    Consumption goes to ``sold``, everything else to ``adjustment``. From a credit of +LARGEST to
+    one of -LARGEST (a meter gone mad) is more than a row holds: that takes several rows.
     """
-    if amount == 0:
-        return
     other = system_account_id(Kind.SOLD if cause == Cause.CONSUMPTION else Kind.ADJUSTMENT)
     own = circuit_account_id(circuit_id)
-    post(
-        debit=own if amount > 0 else other,
-        credit=other if amount > 0 else own,
-        amount=abs(amount),
-        cause=cause,
-        day=day,
-        occurred_at=occurred_at,
-        reason=reason,
-    )
+    left = abs(amount)
+    while left:
+        part = min(left, money.LARGEST)
+        left -= part
+        post(
+            debit=own if amount > 0 else other,
+            credit=other if amount > 0 else own,
+            amount=part,
+            cause=cause,
+            day=day,
+            occurred_at=occurred_at,
+            reason=reason,
+        )
 
 
 def balance(account_id: int) -> Decimal:
