@@ -36,6 +36,7 @@ def credit_consumed(
     start: datetime,
     end: datetime,
     added: Iterable[CreditAdded] = (),
+    latest_s: int = CLOCK_TOLERANCE_S,
 ) -> dict[int, CreditConsumed]:
     """Credit consumed in (start, end] by meter time, for each circuit asked for.
 
@@ -47,7 +48,8 @@ def credit_consumed(
     Meters stamp whole hours, so an acknowledgement may seem to come just before the report before
     the one that shows it, or just after it: credit that one hour misses and the next one has too
     much of is moved over. Give what was ``added`` from some hours before ``start`` to some hours
-    after ``end``. Source: gateway.md 6.
+    after ``end``. ``latest_s``: a report that came later than this after its meter time counts as
+    one of a clock that is behind. Source: gateway.md 6.
     """
     ids = list(circuit_ids)
     additions = list(added)
@@ -59,6 +61,7 @@ def credit_consumed(
                 "start": start,
                 "end": end,
                 "tolerance": CLOCK_TOLERANCE_S,
+                "latest": latest_s,
                 "added_to": [addition.circuit_id for addition in additions],
                 "added_at": [addition.at for addition in additions],
                 "amounts": [addition.amount for addition in additions],
@@ -81,16 +84,16 @@ _CREDIT_CONSUMED = """
         CROSS JOIN LATERAL (
             (SELECT meter_time, credit FROM primary_logs
              WHERE circuit_id = w.circuit_id AND meter_time <= %(start)s AND credit IS NOT NULL
-                AND latency_s BETWEEN -%(tolerance)s AND %(tolerance)s
+                AND latency_s BETWEEN -%(tolerance)s AND %(latest)s
              ORDER BY meter_time DESC LIMIT 3)
             UNION ALL
             SELECT meter_time, credit FROM primary_logs
             WHERE circuit_id = w.circuit_id AND meter_time > %(start)s AND meter_time <= %(end)s
-                AND credit IS NOT NULL AND latency_s BETWEEN -%(tolerance)s AND %(tolerance)s
+                AND credit IS NOT NULL AND latency_s BETWEEN -%(tolerance)s AND %(latest)s
             UNION ALL
             (SELECT meter_time, credit FROM primary_logs
              WHERE circuit_id = w.circuit_id AND meter_time > %(end)s AND credit IS NOT NULL
-                AND latency_s BETWEEN -%(tolerance)s AND %(tolerance)s
+                AND latency_s BETWEEN -%(tolerance)s AND %(latest)s
              ORDER BY meter_time LIMIT 2)
         ) l
     ), events AS (
