@@ -140,7 +140,7 @@ def circuit_create(
     An old pin may be kept by giving it. Raises :class:`UserError` where the address or the pin is
     taken, or the meter is full.
     """
-    Meter.objects.select_for_update().get(pk=meter.pk)
+    Meter.objects.select_for_update(no_key=True).get(pk=meter.pk)
     taken = set(meter.circuits.values_list("ip_address", flat=True))
     if number is None:
         free = (n for n in range(1, MOST_CIRCUITS + 1) if address(n) not in taken)
@@ -188,7 +188,7 @@ def circuit_state_take(
     absence marks the present one as estimated. Returns whether the credit was taken. The circuit
     instance is brought up to date.
     """
-    present = Circuit.objects.select_for_update().get(pk=circuit.pk)
+    present = Circuit.objects.select_for_update(no_key=True).get(pk=circuit.pk)
     taken = False
     if status is not None and (present.status_as_of is None or present.status_as_of <= at):
         present.status, present.status_as_of = status, at

@@ -40,7 +40,7 @@ def add_credit_request(
 
     Raises what :func:`prepaid.services.token_reserve` raises; then nothing is changed.
     """
-    _fit_for_credit(circuit)
+    circuit = _locked_for_credit(circuit)
     token = token_reserve(number=token_number)
     job = AddCredit(
         circuit=circuit,
@@ -62,7 +62,7 @@ def credit_add(*, circuit: Circuit, amount: Decimal, user: User | None, reason: 
     Raises :class:`UserError` for an amount that is not positive or a missing reason.
     """
     reason = reason_required(reason)
-    _fit_for_credit(circuit)
+    circuit = _locked_for_credit(circuit)
     amount = money.parse(str(amount))
     if amount <= 0:
         raise UserError("give an amount above 0")
@@ -84,6 +84,16 @@ def credit_add(*, circuit: Circuit, amount: Decimal, user: User | None, reason: 
         data={"amount": str(amount), "circuit": circuit.pk},
     )
     return job
+
+
+def _locked_for_credit(circuit: Circuit) -> Circuit:
+    locked = (
+        Circuit.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("meter__communication_interface")
+        .get(pk=circuit.pk)
+    )
+    _fit_for_credit(locked)
+    return locked
 
 
 def _fit_for_credit(circuit: Circuit) -> None:
@@ -125,10 +135,12 @@ def credit_applied_after_reversal(*, job: AddCredit, at: datetime) -> bool:
 def credit_resend(*, job: Job, user: User | None, reason: str) -> AddCredit:
     """Send unconfirmed or failed credit once more, because a person knows that it did not arrive.
 
-    Raises :class:`UserError` without a reason, :class:`Conflict` in any other state.
+    Raises :class:`UserError` without a reason, :class:`Conflict` in any other state, and where the
+    circuit is retired: its meter's word would not be heard.
     """
     reason = reason_required(reason)
     locked = _locked(job)
+    _fit_for_credit(locked.circuit)
     if locked.state not in {State.UNCONFIRMED, State.FAILED}:
         raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it is not sent again")
     if not job_messages_withdraw(job_ids=[locked.pk]):
@@ -185,8 +197,8 @@ def credit_reverse(
 
 
 def _locked(job: Job) -> AddCredit:
-    Circuit.objects.select_for_update().get(pk=job.circuit_id)
-    Job.objects.select_for_update().get(pk=job.pk)
+    Circuit.objects.select_for_update(no_key=True).get(pk=job.circuit_id)
+    Job.objects.select_for_update(no_key=True).get(pk=job.pk)
     locked = AddCredit.objects.select_related("token", "circuit__meter").filter(pk=job.pk).first()
     if locked is None:
         raise UserError(f"job {job.pk} is not a credit")
@@ -214,7 +226,7 @@ def credits_seen_in_reports(*, seen: Iterable[CreditSeen]) -> list[AddCredit]:
     if not rises:
         return []
     candidates = list(
-        AddCredit.objects.select_for_update(of=("self",))
+        AddCredit.objects.select_for_update(of=("self", "job"), no_key=True)
         .filter(circuit__in=list(rises), state__in=[State.SENT, State.UNCONFIRMED])
         .select_related("token", "circuit__meter")
         .order_by("pk")

@@ -1,8 +1,9 @@
 """How a job travels: its messages, what came of them, sending again, giving up.
 
-Lock order, here and everywhere: circuit, then job, then token. The hook comes in with its message
-row locked and takes the job; whoever holds a job touches only messages that are ``queued``, and a
-message in the sender's hands is ``sending``: so the two never wait for each other.
+Lock order, here and everywhere: circuit, then job, then token; all ``FOR NO KEY UPDATE``, for rows
+that point to them (alerts, messages, ledger) are inserted meanwhile by others. The hook comes in
+with its message row locked and takes the job; whoever holds a job touches only messages that are
+``queued``, and one in the sender's hands is ``sending``: so the two do not wait for each other.
 """
 
 from collections.abc import Iterable
@@ -63,17 +64,29 @@ def job_message_outcome(*, message: Message, outcome: MessageOutcome) -> None:
     credit be sent again (gateway.md 4).
     """
     job_id = JobMessage.objects.values_list("job_id", flat=True).get(pk=message.pk)
-    job = Job.objects.select_for_update().get(pk=job_id)
+    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
     now = clock.now()
     if outcome in {MessageOutcome.SENT, MessageOutcome.UNKNOWN, MessageOutcome.DELIVERED}:
-        if job.state == State.QUEUED:
-            job_handed_over(job=job, at=now)
+        _handed_over(job=job, at=now)
     elif outcome == MessageOutcome.RETRY:
         if job.state not in OPEN_STATES:
             # Cancelled or reversed while the provider refused it: it must not go out any more.
             _withdraw(Message.objects.filter(pk=message.pk))
     elif outcome in {MessageOutcome.FAILED, MessageOutcome.UNDELIVERED}:
         _not_handed_over(job=job, message=message, outcome=outcome, at=now)
+
+
+def _handed_over(*, job: Job, at: datetime) -> None:
+    if job.state == State.QUEUED:
+        job_handed_over(job=job, at=at)
+        if not may_send_again(_with_circuit(job)):
+            # A report that came late, of a sending that had been taken for lost: the next one,
+            # which waits already, would be the second.
+            job_messages_withdraw(job_ids=[job.pk])
+    elif job.state == State.FAILED and BY_KIND[job.kind].money:
+        # The same, but a person was told meanwhile that it never left: now nobody knows.
+        job.state, job.ended_at, job.sent_at = State.UNCONFIRMED, None, at
+        job.save(update_fields=["state", "ended_at", "sent_at"])
 
 
 def job_handed_over(*, job: Job, at: datetime) -> None:
@@ -100,8 +113,11 @@ def _not_handed_over(*, job: Job, message: Message, outcome: MessageOutcome, at:
     if job.state not in OPEN_STATES:
         return
     others = JobMessage.objects.filter(job=job).exclude(pk=message.pk)
-    if others.exclude(state__in=[Message.State.FAILED, Message.State.EXPIRED]).exists():
-        return  # another sending of it is under way, or may have arrived
+    if others.filter(state__in=[Message.State.QUEUED, Message.State.SENDING]).exists():
+        return  # another sending of it is under way
+    if others.filter(state__in=[Message.State.SENT, Message.State.DELIVERED]).exists():
+        _earlier_may_have_arrived(job=job, message=message, at=at)
+        return
     job.sent_at = None
     job.state = State.QUEUED
     job.note = f"not handed over: {message.last_error}"[:500]
@@ -113,6 +129,15 @@ def _not_handed_over(*, job: Job, message: Message, outcome: MessageOutcome, at:
         if BY_KIND[job.kind].money and job.started_at > at - settings.MESSAGE_LIFETIME:
             job.expires_at = None  # the next hand-over starts the hour anew
     job.save(update_fields=["sent_at", "state", "note", "expires_at", "next_attempt_at"])
+
+
+def _earlier_may_have_arrived(*, job: Job, message: Message, at: datetime) -> None:
+    if job.state != State.QUEUED:
+        return
+    # A person sent it again, and that sending failed: as before, nobody knows about the first.
+    job.state, job.note = State.SENT, f"not handed over: {message.last_error}"[:500]
+    job.sent_at = job.expires_at = job.next_attempt_at = at
+    job.save(update_fields=["state", "note", "sent_at", "expires_at", "next_attempt_at"])
 
 
 def job_messages_withdraw(*, job_ids: Iterable[int]) -> bool:
@@ -154,7 +179,7 @@ def jobs_due_work(*, limit: int = 200) -> DueWork:
     """
     now = clock.now()
     due = list(
-        Job.objects.select_for_update(skip_locked=True, of=("self",))
+        Job.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .filter(next_attempt_at__lte=now, state__in=OPEN_STATES)
         .order_by("next_attempt_at")[:limit]
     )
@@ -172,9 +197,13 @@ def jobs_due_work(*, limit: int = 200) -> DueWork:
     return work
 
 
+def _waits(job: Job) -> bool:
+    on_its_way = [Message.State.QUEUED, Message.State.SENDING]
+    return job.job_messages.filter(state__in=on_its_way).exists()
+
+
 def _send_again(job: Job, now: datetime) -> None:
-    waiting = job.job_messages.filter(state__in=[Message.State.QUEUED, Message.State.SENDING])
-    if not waiting.exists() and (job.sent_at is None or may_send_again(job)):
+    if not _waits(job) and (job.sent_at is None or may_send_again(job)):
         job_message_queue(job=job)
         job.attempts += 1
     expires = job.expires_at or now + settings.JOB_LIFETIME
@@ -185,7 +214,7 @@ def _send_again(job: Job, now: datetime) -> None:
 def _unconfirmed_again(job: Job, now: datetime) -> None:
     fresh = job.started_at > now - settings.MESSAGE_LIFETIME
     job.next_attempt_at = now + UNCONFIRMED_PAUSE if fresh and may_send_again(job) else None
-    if job.next_attempt_at is not None:
+    if job.next_attempt_at is not None and not _waits(job):
         job_message_queue(job=job)
         job.attempts += 1
     job.save(update_fields=["attempts", "next_attempt_at"])
@@ -217,17 +246,19 @@ def jobs_for_poll(*, meter: Meter) -> list[str]:
     """
     now = clock.now()
     rows = list(
-        Job.objects.select_for_update(of=("self",))
+        Job.objects.select_for_update(of=("self",), no_key=True)
         .filter(circuit__meter=meter, state__in=OPEN_STATES)
         .order_by("id")
     )
     texts = []
     for job in JOBS.children(rows):
-        if job.sent_at is not None and not may_send_again(job):
+        again = may_send_again(job)
+        if job.sent_at is not None and not again:
+            continue
+        # The poll takes the place of the message; one that is just being handed over is the one.
+        if not job_messages_withdraw(job_ids=[job.pk]) and not again:
             continue
         texts.append(BY_KIND[job.kind].text(job))
         if job.state == State.QUEUED:
             job_handed_over(job=job, at=now)
-        # The poll took the place of the message.
-        job_messages_withdraw(job_ids=[job.pk])
     return texts

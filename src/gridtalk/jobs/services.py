@@ -79,7 +79,7 @@ def job_request(
         raise Conflict(f"circuit {circuit.ip_address} is retired")
     if job_kind.whole_meter and not circuit.is_main:
         circuit = mains_get(meter=circuit.meter)
-    Circuit.objects.select_for_update().get(pk=circuit.pk)
+    Circuit.objects.select_for_update(no_key=True).get(pk=circuit.pk)
     if job_kind.supersedes:
         _supersede(circuit=circuit, kinds=job_kind.supersedes)
     now = clock.now()
@@ -101,7 +101,7 @@ def job_request(
 
 
 def _supersede(*, circuit: Circuit, kinds: tuple[str, ...]) -> None:
-    old = Job.objects.select_for_update().filter(
+    old = Job.objects.select_for_update(no_key=True).filter(
         circuit=circuit, kind__in=kinds, state=State.QUEUED, sent_at__isnull=True
     )
     for job in old:
@@ -146,9 +146,9 @@ def job_acknowledge(
     found = Job.objects.filter(pk=job_id, circuit__meter=meter).values("circuit_id").first()
     if found is None:
         raise NotFound(f"job {job_id} is not one of meter “{meter.name}”")
-    circuit = Circuit.objects.select_for_update().get(pk=found["circuit_id"])
+    circuit = Circuit.objects.select_for_update(no_key=True).get(pk=found["circuit_id"])
     circuit.meter = meter
-    job = JOBS.child(Job.objects.select_for_update().get(pk=job_id))
+    job = JOBS.child(Job.objects.select_for_update(no_key=True).get(pk=job_id))
     job.circuit = circuit
     received_at = received_at or clock.now()
     at = meter_time or received_at
@@ -187,7 +187,7 @@ def job_cancel(*, job: Job, user: User | None) -> Job:
 
     Raises :class:`Conflict` where it was handed over, or is being.
     """
-    locked = Job.objects.select_for_update().get(pk=job.pk)
+    locked = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
     if BY_KIND[locked.kind].money:
         raise UserError("credit is not cancelled but reversed, with a reason")
     if locked.state != State.QUEUED or locked.sent_at is not None:

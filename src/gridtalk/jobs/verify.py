@@ -119,10 +119,15 @@ CHECKS: dict[str, str] = {
             WHERE p.circuit_id = c.id AND p.credit IS NOT NULL AND NOT p.clock_ahead
             ORDER BY p.meter_time DESC LIMIT 1
         ) p
-        WHERE c.credit_as_of < p.meter_time
-           OR c.credit_as_of IS NULL
-           OR (c.credit_as_of = p.meter_time AND c.credit <> p.credit AND NOT EXISTS (
-                   SELECT 1 FROM jobs j WHERE j.circuit_id = c.id AND j.state = 'done'))
+        WHERE NOT c.is_main AND (
+              c.credit_as_of < p.meter_time
+              OR c.credit_as_of IS NULL
+              -- of one instant, what an acknowledgement said stands above the report
+              OR (c.credit_as_of = p.meter_time AND c.credit <> p.credit AND NOT EXISTS (
+                      SELECT 1 FROM jobs j WHERE j.circuit_id = c.id
+                      AND (j.state = 'done' OR EXISTS (
+                          SELECT 1 FROM ledger_entries e
+                          WHERE e.job_id = j.id AND e.cause = 'delivery')))))
     """,
 }
 

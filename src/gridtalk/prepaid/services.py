@@ -85,7 +85,7 @@ def token_reserve(*, number: str) -> Token:
     redeems those, and does not say that they exist), :class:`TokenPending` while its job is under
     way, :class:`TokenSpent` for a used or void one. Source: gateway.md 2 and 5.
     """
-    token = Token.objects.select_for_update().filter(number=number).first()
+    token = Token.objects.select_for_update(no_key=True).filter(number=number).first()
     if token is None or token.state in {Token.State.ISSUED, Token.State.SOLD}:
         raise TokenUnknown("there is no token with this number")
     if token.state == Token.State.PENDING:
@@ -116,7 +116,7 @@ def token_void(*, token: Token, user: User | None, reason: str) -> Token:
     Raises :class:`UserError` without a reason, :class:`Conflict` for a token in any other state.
     """
     reason = reason_required(reason)
-    locked = Token.objects.select_for_update().get(pk=token.pk)
+    locked = Token.objects.select_for_update(no_key=True).get(pk=token.pk)
     if locked.state not in {Token.State.NEW, Token.State.ISSUED}:
         raise Conflict(f"the token is {locked.get_state_display()}: it cannot be made void")
     locked.state = Token.State.VOID
