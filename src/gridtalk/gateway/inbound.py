@@ -7,14 +7,16 @@ what it does and the mark that it is handled are one commit. Nothing here talks 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import OperationalError, transaction
 from django.db.models import Q
+from psycopg.errors import DeadlockDetected
 
 from gridtalk.alerts import services as alerts
 from gridtalk.core import clock
+from gridtalk.core.errors import UserError
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.gateway import limits
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 BATCH = 500
 #: Pauses before a message that made us fail is tried again; after the last it is given up.
 PAUSES = (1, 5, 30, 300)
+#: Deadlocks that one drain bears before it leaves the rest to the next bell.
+MEETINGS = 20
 METER_LIMITS = wire.Limits(use_time_s=settings.METER_USE_TIME_MAX_S)
 
 
@@ -49,13 +53,28 @@ class Sorted:
 
 
 def handle_waiting() -> int:
-    """Handle every message that is stored and due; returns how many. Run by the drain's task."""
+    """Handle every message that is stored and due; returns how many. Run by the drain's task.
+
+    Where two workers met and the database ended one of them (a deadlock), nothing of that
+    transaction is left, and the message is taken again, at most ``MEETINGS`` times in one drain.
+    Raises ``OperationalError`` beyond, and where the database is away: whatever waits then, waits
+    for the next bell.
+    """
     handled = 0
+    meetings = 0
     while True:
-        reports, others = _reports_handle()
-        if not reports and not others:
-            return handled
-        handled += reports + sum(message_handle(message_id=pk) for pk in others)
+        try:
+            reports, others = _reports_handle()
+            if not reports and not others:
+                return handled
+            handled += reports
+            for pk in others:
+                handled += message_handle(message_id=pk)
+        except OperationalError as error:
+            meetings += 1
+            if meetings > MEETINGS or not isinstance(error.__cause__, DeadlockDetected):
+                raise
+            log.info("two workers met: %s", error)
 
 
 def _due() -> Q:
@@ -78,10 +97,11 @@ def _reports_handle() -> tuple[int, list[int]]:
             reports = [item for item in batch if isinstance(item.message, wire.PrimaryLogs)]
             if reports:
                 reports_store(reports)
-            others = [item.incoming.pk for item in batch if item not in reports]
+            stored = {item.incoming.pk for item in reports}
+            others = [item.incoming.pk for item in batch if item.incoming.pk not in stored]
             return len(reports), others
     except OperationalError:
-        raise  # the database is away, or two workers met: the next bell tries again
+        raise  # see handle_waiting
     except Exception:
         # One of the reports makes us fail: alone, each shows which. Nothing of the batch is stored.
         log.exception("a batch of reports failed; its messages are handled one by one")
@@ -126,11 +146,10 @@ def changes_follow(*, changes: Sequence[CircuitChange]) -> None:
                 circuit_id=change.circuit_id,
                 before=change.credit_before,
                 after=change.credit_after,
-                meter_time=change.readings[-1].reading.meter_time,
+                meter_time=_credit_time(change),
             )
             for change in changes
             if change.credit_taken
-            and change.readings
             and not change.estimated_before
             and change.credit_as_of_before is not None
         ]
@@ -150,6 +169,17 @@ def changes_follow(*, changes: Sequence[CircuitChange]) -> None:
     for job in settled:
         circuit = Circuit.objects.select_related("account").get(pk=job.circuit_id)
         reply_job_done(job=job, circuit=circuit)
+
+
+def _credit_time(change: CircuitChange) -> datetime:
+    """When the meter had the credit that was taken: not the time of a clock that is ahead, nor of
+    a later report without credit.
+    """
+    return max(
+        logged.reading.meter_time
+        for logged in change.readings
+        if logged.reading.credit is not None and not logged.clock_ahead
+    )
 
 
 def message_handle(*, message_id: int) -> int:
@@ -192,7 +222,12 @@ def _handle(item: Sorted) -> Handled:
         incoming.refresh_from_db(fields=["outcome", "error"])
         return Handled(incoming.outcome, incoming.error)
     if spoken is None:
-        return Handled(consumer_message_handle(incoming=incoming))
+        try:
+            with transaction.atomic():
+                return Handled(consumer_message_handle(incoming=incoming))
+        except UserError as error:
+            # A rule that has no text of its own, for example a circuit retired this very moment.
+            return Handled("error", str(error))
     if meter is None:
         assert isinstance(spoken, wire.MeterError)
         return Handled("refused", spoken.reason)

@@ -92,11 +92,12 @@ def _acknowledged(incoming: IncomingMessage, meter: Meter, ack: wire.JobAck) -> 
 
 def _alert(incoming: IncomingMessage, meter: Meter, alert: wire.Alert) -> Handled:
     circuit = None if alert.cid is None else circuit_get_by_address(meter=meter, address=alert.cid)
+    if circuit is not None:
+        # Before the alert: who brings reports locks the circuit, and then opens the same alert.
+        circuit_heard(circuit=circuit, at=incoming.created_at)
     alerts.alert_from_meter(
         code=alert.code, meter=meter, circuit=circuit, credit=alert.credit, origin=incoming
     )
-    if circuit is not None:
-        circuit_heard(circuit=circuit, at=incoming.created_at)
     return Handled("alert")
 
 
