@@ -212,19 +212,22 @@ def _store(
         return
     stamps = _Stamps()
     parents, children = [], []
+    # The readings of a message stand together and share both instants: format those once.
+    message_end = time = ""
+    latency = 0
+    received_before = time_before = None
     for log_id, position in zip(_ids(len(fresh)), fresh, strict=True):
         reading = readings[position]
+        circuit_id, meter_time, wh, use_time_s, status, credit, received_at, message_id = reading
+        if received_at is not received_before or meter_time is not time_before:
+            received_before, time_before = received_at, meter_time
+            message_end = f"{PrimaryLog.KIND}\t{stamps[received_at]}"
+            latency, time = _latency_s(received_at, meter_time), stamps[meter_time]
         ahead = outcomes[position] is Outcome.AHEAD
-        circuit_id, meter_time, wh, use_time_s, status, credit, received_at, message = reading
-        latency = int((received_at - meter_time).total_seconds())
-        parents.append(
-            f"{log_id}\t{PrimaryLog.KIND}\t{stamps[received_at]}\t"
-            f"{message if message is not None else _NULL}\n"
-        )
+        parents.append(f"{log_id}\t{message_end}\t{_NULL if message_id is None else message_id}\n")
         children.append(
-            f"{log_id}\t{circuit_id}\t{max(-_LATENCY_MAX_S, min(latency, _LATENCY_MAX_S))}\t"
-            f"{stamps[meter_time]}\t{wh}\t{use_time_s}\t{status}\t"
-            f"{credit if credit is not None else _NULL}\t{'t' if ahead else 'f'}\n"
+            f"{log_id}\t{circuit_id}\t{latency}\t{time}\t{wh}\t{use_time_s}\t{status}\t"
+            f"{_NULL if credit is None else credit}\t{'t' if ahead else 'f'}\n"
         )
         changes[circuit_id].readings.append(LoggedReading(log_id, reading, ahead))
     _copy("logs (id, kind, received_at, message_id)", parents)
@@ -233,6 +236,11 @@ def _store(
         " credit, clock_ahead)",
         children,
     )
+
+
+def _latency_s(received_at: datetime, meter_time: datetime) -> int:
+    latency = int((received_at - meter_time).total_seconds())
+    return max(-_LATENCY_MAX_S, min(latency, _LATENCY_MAX_S))
 
 
 def _ids(count: int) -> list[int]:
@@ -253,9 +261,10 @@ def _copy(target: str, lines: Sequence[str]) -> None:
 def _update_circuits(changes: Iterable[CircuitChange]) -> None:
     """Mirror the newest report of each circuit. A newer ``as_of`` wins; an equal one does not."""
     stamps = _Stamps()
-    columns: list[list[Any]] = [[] for _ in range(7)]
+    rows: list[tuple[Any, ...]] = []
     for change in changes:
-        change.readings.sort(key=lambda logged: logged.reading.meter_time)
+        if len(change.readings) > 1:
+            change.readings.sort(key=lambda logged: logged.reading.meter_time)
         true = [logged.reading for logged in change.readings if not logged.clock_ahead]
         newest = true[-1] if true else None
         # A mains has no credit, whatever its meter says.
@@ -275,8 +284,7 @@ def _update_circuits(changes: Iterable[CircuitChange]) -> None:
         latest = change.meter_time_before
         if newest and _newer(newest.meter_time, latest):
             latest = newest.meter_time
-        for column, value in zip(
-            columns,
+        rows.append(
             (
                 change.circuit_id,
                 change.credit_after if change.credit_taken else _NONE,
@@ -285,10 +293,8 @@ def _update_circuits(changes: Iterable[CircuitChange]) -> None:
                 stamps[newest.meter_time] if newest and change.status_taken else _NONE,
                 stamps[change.heard_at],
                 stamps[latest] if latest else _NONE,
-            ),
-            strict=True,
-        ):
-            column.append(value)
+            )
+        )
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE circuits AS c SET"
@@ -303,7 +309,7 @@ def _update_circuits(changes: Iterable[CircuitChange]) -> None:
             " %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])"
             " AS v(id, credit, credit_as_of, status, status_as_of, reported_at, meter_time)"
             " WHERE c.id = v.id",
-            [_array(column) for column in columns],
+            [_array(column) for column in zip(*rows, strict=True)],
         )
 
 
