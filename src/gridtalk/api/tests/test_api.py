@@ -7,9 +7,9 @@ from django.test import Client
 
 from gridtalk.jobs.models import AddCredit, Job
 from gridtalk.prepaid.models import TokenBatch
+from gridtalk.testing_village import Village, village_make
 from gridtalk.users.models import ApiKey, AuditEntry, User
 from gridtalk.users.services import api_key_create, api_key_revoke
-from gridtalk.web.tests.village import Village, village_make
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from gridtalk.web.tests.village import Village, village_make
+from gridtalk.testing_village import Village, village_make
 
 
 @pytest.fixture(scope="module")

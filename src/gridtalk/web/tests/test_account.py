@@ -8,8 +8,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from gridtalk.core import clock
+from gridtalk.testing_village import PASSWORD, user_make
 from gridtalk.users.models import AuditEntry, User
-from gridtalk.web.tests.village import PASSWORD, user_make
 
 pytestmark = pytest.mark.django_db
 

@@ -12,9 +12,9 @@ from gridtalk.grid.models import Circuit, Meter
 from gridtalk.jobs.models import AddCredit, Job, TurnOn
 from gridtalk.messaging.models import CommunicationInterface, KannelInterface, OutgoingMessage
 from gridtalk.prepaid.models import Token, TokenBatch
+from gridtalk.testing_village import PASSWORD, Village
 from gridtalk.users.models import ApiKey, AuditEntry, Group, User
 from gridtalk.users.services import api_key_find
-from gridtalk.web.tests.village import PASSWORD, Village
 
 
 def audited() -> tuple[str, str]:

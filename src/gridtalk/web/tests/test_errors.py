@@ -9,9 +9,9 @@ from django.test import Client, RequestFactory
 
 from gridtalk.core import errors
 from gridtalk.core.models import SystemLog
+from gridtalk.testing_village import Village
 from gridtalk.web import error_pages
 from gridtalk.web.middleware import Errors
-from gridtalk.web.tests.village import Village
 
 
 def test_a_page_that_is_not_there(admin: Client) -> None:

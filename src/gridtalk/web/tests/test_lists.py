@@ -15,7 +15,7 @@ from gridtalk.core.services import system_log_create
 from gridtalk.grid.models import Circuit
 from gridtalk.messaging.models import IncomingMessage
 from gridtalk.telemetry.models import PrimaryLog
-from gridtalk.web.tests.village import Village
+from gridtalk.testing_village import Village
 from gridtalk.web.views import overview
 
 
