@@ -41,6 +41,8 @@ def wait_until(probe: Callable[[], Any], *, what: str, seconds: float = 15) -> A
 def clean_environment(**more: str) -> dict[str, str]:
     """Our environment without what the tests' own Django uses."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GRIDTALK_")}
+    # pytest-django names the tests' settings there, and these switch the bells off.
+    kept.pop("DJANGO_SETTINGS_MODULE", None)
     return kept | more
 
 
@@ -129,6 +131,23 @@ class Gridtalk:
         root = psutil.Process(self.process.pid)
         return [root, *root.children(recursive=True)]
 
+    @staticmethod
+    def alive_after(processes: list[psutil.Process], *, seconds: float) -> list[psutil.Process]:
+        """Those which still live after so long; a zombie has ended, collected or not."""
+
+        def live() -> list[psutil.Process]:
+            found = []
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                        found.append(process)
+            return found
+
+        deadline = time.monotonic() + seconds
+        while (left := live()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return left
+
     def stop(self) -> int:
         """SIGTERM, and wait for the end; its exit code."""
         assert self.process is not None
@@ -145,9 +164,14 @@ class Gridtalk:
                 self.process.kill()
                 self.process.wait()
 
+    def remove(self) -> None:
+        """End it and remove its folder."""
+        self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
 
 @pytest.fixture(scope="session")
-def gridtalk_new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Gridtalk]]:
+def gridtalk_new() -> Iterator[Callable[[], Gridtalk]]:
     """Makes :class:`Gridtalk` installations; all are ended and removed with the session."""
     made: list[Gridtalk] = []
 
@@ -160,21 +184,43 @@ def gridtalk_new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
     yield new
     for one in made:
-        one.end()
-        shutil.rmtree(one.folder, ignore_errors=True)
+        one.remove()
+
+
+@pytest.fixture(scope="session")
+def gridtalk_migrated(gridtalk_new: Callable[[], Gridtalk]) -> Gridtalk:
+    """A data folder with an empty, migrated database, to be copied."""
+    one = gridtalk_new()
+    done = one.command("migrate")
+    assert done.returncode == 0, done.stderr
+    return one
 
 
 @pytest.fixture
-def gridtalk(gridtalk_new: Callable[[], Gridtalk]) -> Iterator[Gridtalk]:
-    """One installation which is not started yet; ended after the test."""
+def gridtalk_fresh(gridtalk_new: Callable[[], Gridtalk]) -> Iterator[Gridtalk]:
+    """An installation without a data folder; ended after the test."""
     one = gridtalk_new()
     yield one
-    one.end()
+    one.remove()
+
+
+@pytest.fixture
+def gridtalk(
+    gridtalk_new: Callable[[], Gridtalk], gridtalk_migrated: Gridtalk
+) -> Iterator[Gridtalk]:
+    """An installation with a migrated database, not started yet; ended after the test."""
+    one = gridtalk_new()
+    subprocess.run(["cp", "-a", gridtalk_migrated.data_dir, one.data_dir], check=True)
+    yield one
+    one.remove()
 
 
 @pytest.fixture(scope="module")
-def gridtalk_running(gridtalk_new: Callable[[], Gridtalk]) -> Iterator[Gridtalk]:
+def gridtalk_running(
+    gridtalk_new: Callable[[], Gridtalk], gridtalk_migrated: Gridtalk
+) -> Iterator[Gridtalk]:
     """One running ``gridtalk up``, shared by a module's tests."""
-    one = gridtalk_new().up()
-    yield one
-    one.end()
+    one = gridtalk_new()
+    subprocess.run(["cp", "-a", gridtalk_migrated.data_dir, one.data_dir], check=True)
+    yield one.up()
+    one.remove()

@@ -5,9 +5,10 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -52,22 +53,21 @@ def worker_works(server: Any) -> None:
     until(lambda: task_done(server, number), "a task done by the worker")
 
 
-def test_starts_serves_and_ends_every_child(gridtalk: Any) -> None:
-    gridtalk.up()
-    assert 200 <= gridtalk.http_status() < 500
-    worker_works(gridtalk)
-    secrets = gridtalk.data_dir / "secrets.json"
+def test_starts_serves_and_ends_every_child(gridtalk_fresh: Any) -> None:
+    gridtalk_fresh.up()
+    assert 200 <= gridtalk_fresh.http_status() < 500
+    worker_works(gridtalk_fresh)
+    secrets = gridtalk_fresh.data_dir / "secrets.json"
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
-    processes = gridtalk.processes()
+    processes = gridtalk_fresh.processes()
     assert {"postgres", "web", "worker"} <= {
-        name for name in ("postgres", "web", "worker") if gridtalk.child(name)
+        name for name in ("postgres", "web", "worker") if gridtalk_fresh.child(name)
     }
     began = time.monotonic()
-    assert gridtalk.stop() == 0
+    assert gridtalk_fresh.stop() == 0
     assert time.monotonic() - began < 10
-    _gone, alive = psutil.wait_procs(processes, timeout=1)
-    assert alive == []
-    assert not (gridtalk.data_dir / "postgres" / "postmaster.pid").exists()
+    assert gridtalk_fresh.alive_after(processes, seconds=5) == []
+    assert not (gridtalk_fresh.data_dir / "postgres" / "postmaster.pid").exists()
 
 
 def test_a_second_start_reuses_the_data(gridtalk: Any) -> None:
@@ -92,8 +92,7 @@ def test_sigkill_of_up_leaves_no_orphan_and_the_next_start_works(gridtalk: Any) 
     gridtalk.process.wait()
     # At once: the next start ends what is still ending.
     gridtalk.up()
-    _gone, alive = psutil.wait_procs(below, timeout=5)
-    assert alive == []
+    assert gridtalk.alive_after(below, seconds=5) == []
     with gridtalk.database() as connection:
         assert connection.execute("SELECT word FROM kept").fetchone() == ("here",)
     worker_works(gridtalk)
@@ -104,8 +103,7 @@ def test_sigkill_of_up_ends_the_children_by_itself(gridtalk: Any) -> None:
     below = gridtalk.processes()[1:]
     gridtalk.process.kill()
     gridtalk.process.wait()
-    _gone, alive = psutil.wait_procs(below, timeout=15)
-    assert alive == []
+    assert gridtalk.alive_after(below, seconds=15) == []
 
 
 def victim_web(server: Any) -> psutil.Process:
@@ -179,14 +177,14 @@ def test_commands_share_the_running_database(gridtalk_running: Any) -> None:
     assert len(key.stdout.strip().rpartition(" ")[2]) == 43
 
 
-def test_commands_start_and_stop_the_database_for_themselves(gridtalk: Any) -> None:
-    done = gridtalk.command(
+def test_commands_start_and_stop_the_database_for_themselves(gridtalk_fresh: Any) -> None:
+    done = gridtalk_fresh.command(
         "user", "add", "moussa", "--password-stdin", stdin="a rather long password\n"
     )
     assert done.returncode == 0, done.stderr
     assert "password" not in done.stdout
-    assert not (gridtalk.data_dir / "postgres" / "postmaster.pid").exists()
-    unknown = gridtalk.command("user", "add", "awa", "--group", "boss")
+    assert not (gridtalk_fresh.data_dir / "postgres" / "postmaster.pid").exists()
+    unknown = gridtalk_fresh.command("user", "add", "awa", "--group", "boss")
     assert unknown.returncode == 1
     assert unknown.stderr.startswith("gridtalk: there is no group “boss”; there are: ")
 
@@ -207,21 +205,21 @@ def test_a_second_up_on_the_same_folder(gridtalk_running: Any) -> None:
     assert f"(process {gridtalk_running.process.pid}) already runs on" in said
 
 
-def test_a_port_in_use(gridtalk: Any) -> None:
+def test_a_port_in_use(gridtalk_fresh: Any) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        said = one_line(gridtalk.command("up", "--port", str(port)))
+        said = one_line(gridtalk_fresh.command("up", "--port", str(port)))
         assert said.startswith(f"gridtalk: port {port} on 127.0.0.1 is in use")
-        said = one_line(gridtalk.command("web", "--port", str(port)))
+        said = one_line(gridtalk_fresh.command("web", "--port", str(port)))
         assert said.startswith(f"gridtalk: port {port} on 127.0.0.1 is in use")
 
 
 @pytest.mark.parametrize("command", ["up", "web", "worker", "migrate", "verify"])
-def test_a_database_that_cannot_be_reached(gridtalk: Any, command: str) -> None:
+def test_a_database_that_cannot_be_reached(gridtalk_fresh: Any, command: str) -> None:
     url = "postgresql://somebody:secret-word@127.0.0.1:9/grid"
-    done = gridtalk.command(command, GRIDTALK_DATABASE_URL=url)
+    done = gridtalk_fresh.command(command, GRIDTALK_DATABASE_URL=url)
     said = one_line(done)
     assert said.startswith(
         "gridtalk: the database at postgresql://somebody@127.0.0.1:9/grid cannot"
@@ -229,26 +227,28 @@ def test_a_database_that_cannot_be_reached(gridtalk: Any, command: str) -> None:
     assert "secret-word" not in done.stderr + done.stdout
 
 
-def test_a_database_that_is_not_postgresql(gridtalk: Any) -> None:
-    said = one_line(gridtalk.command("migrate", GRIDTALK_DATABASE_URL="mysql://localhost/grid"))
+def test_a_database_that_is_not_postgresql(gridtalk_fresh: Any) -> None:
+    said = one_line(
+        gridtalk_fresh.command("migrate", GRIDTALK_DATABASE_URL="mysql://localhost/grid")
+    )
     assert "Gridtalk needs PostgreSQL" in said
 
 
-def test_a_data_folder_of_another_version(gridtalk: Any) -> None:
-    (gridtalk.data_dir / "postgres").mkdir(parents=True)
-    gridtalk.data_dir.chmod(0o711)
-    (gridtalk.data_dir / "postgres").chmod(0o711)
-    (gridtalk.data_dir / "postgres" / "PG_VERSION").write_text("16\n")
-    said = one_line(gridtalk.command("up", "--port", str(gridtalk.port)))
+def test_a_data_folder_of_another_version(gridtalk_fresh: Any) -> None:
+    (gridtalk_fresh.data_dir / "postgres").mkdir(parents=True)
+    gridtalk_fresh.data_dir.chmod(0o711)
+    (gridtalk_fresh.data_dir / "postgres").chmod(0o711)
+    (gridtalk_fresh.data_dir / "postgres" / "PG_VERSION").write_text("16\n")
+    said = one_line(gridtalk_fresh.command("up", "--port", str(gridtalk_fresh.port)))
     assert "were made by PostgreSQL 16, and this Gridtalk brings PostgreSQL" in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's database runs as another user")
-def test_a_data_folder_that_the_database_cannot_enter(gridtalk: Any) -> None:
-    home = gridtalk.folder / "home"
+def test_a_data_folder_that_the_database_cannot_enter(gridtalk_fresh: Any) -> None:
+    home = gridtalk_fresh.folder / "home"
     home.mkdir(mode=0o700)
-    gridtalk.data_dir = home / "data"
-    said = one_line(gridtalk.command("up", "--port", str(gridtalk.port)))
+    gridtalk_fresh.data_dir = home / "data"
+    said = one_line(gridtalk_fresh.command("up", "--port", str(gridtalk_fresh.port)))
     assert said.startswith(f"gridtalk: the database cannot enter {home}:")
     assert f"chmod o+x {home}" in said
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
@@ -258,53 +258,49 @@ def test_a_data_folder_that_the_database_cannot_enter(gridtalk: Any) -> None:
     "content",
     ["", "not json", "{}", '{"secret_key": "short", "encryption_key": "short"}', "[1]"],
 )
-def test_a_damaged_secrets_file(gridtalk: Any, content: str) -> None:
-    gridtalk.data_dir.mkdir(mode=0o711)
-    (gridtalk.data_dir / "secrets.json").write_text(content)
-    said = one_line(gridtalk.command("migrate"))
+def test_a_damaged_secrets_file(gridtalk_fresh: Any, content: str) -> None:
+    gridtalk_fresh.data_dir.mkdir(mode=0o711)
+    (gridtalk_fresh.data_dir / "secrets.json").write_text(content)
+    said = one_line(gridtalk_fresh.command("migrate"))
     assert said.endswith("(a new one would leave the providers' stored passwords unreadable)")
-    assert (gridtalk.data_dir / "secrets.json").read_text() == content
+    assert (gridtalk_fresh.data_dir / "secrets.json").read_text() == content
 
 
-def test_a_data_folder_that_cannot_be_made(gridtalk: Any) -> None:
-    (gridtalk.folder / "file").write_text("")
-    gridtalk.data_dir = gridtalk.folder / "file" / "data"
-    assert "cannot be made (Not a directory)" in one_line(gridtalk.command("migrate"))
+def test_a_data_folder_that_cannot_be_made(gridtalk_fresh: Any) -> None:
+    (gridtalk_fresh.folder / "file").write_text("")
+    gridtalk_fresh.data_dir = gridtalk_fresh.folder / "file" / "data"
+    assert "cannot be made (Not a directory)" in one_line(gridtalk_fresh.command("migrate"))
 
 
-def test_a_long_path_still_gets_a_socket(gridtalk: Any) -> None:
-    gridtalk.data_dir = gridtalk.folder / ("a-rather-long-name-" * 6) / "data"
-    gridtalk.data_dir.parent.mkdir()
-    done = gridtalk.command("user", "add", "moussa", "--group", "view")
+def test_a_long_path_still_gets_a_socket(gridtalk_fresh: Any) -> None:
+    gridtalk_fresh.data_dir = gridtalk_fresh.folder / ("a-rather-long-name-" * 6) / "data"
+    gridtalk_fresh.data_dir.parent.mkdir()
+    done = gridtalk_fresh.command("user", "add", "moussa", "--group", "view")
     assert done.returncode == 0, done.stderr
 
 
-def test_ctrl_c_while_it_starts(gridtalk: Any) -> None:
+def test_ctrl_c_while_it_starts(gridtalk_fresh: Any) -> None:
     """An end that is asked for at any moment of the first start leaves nothing behind."""
     for pause in (0.3, 0.9, 1.6, 2.4):
-        import subprocess
-        import sys
-
         process = subprocess.Popen(
-            [sys.executable, "-m", "gridtalk.cli", "up", "--data-dir", str(gridtalk.data_dir),
-             "--port", str(gridtalk.port)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=gridtalk.folder,
+            [sys.executable, "-m", "gridtalk.cli", "up", "--data-dir", str(gridtalk_fresh.data_dir),
+             "--port", str(gridtalk_fresh.port)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=gridtalk_fresh.folder,
             env={k: v for k, v in os.environ.items() if not k.startswith("GRIDTALK_")},
         )  # fmt: skip
         time.sleep(pause)
         below = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         process.wait(20)
-        _gone, alive = psutil.wait_procs(below, timeout=10)
-        assert alive == [], f"after {pause} s"
-    gridtalk.up()
-    worker_works(gridtalk)
+        assert gridtalk_fresh.alive_after(below, seconds=10) == [], f"after {pause} s"
+    gridtalk_fresh.up()
+    worker_works(gridtalk_fresh)
 
 
-def test_data_dir_before_and_after_the_subcommand(gridtalk: Any, tmp_path: Path) -> None:
-    gridtalk.command("migrate")
-    assert (gridtalk.data_dir / "secrets.json").exists()
-    other = gridtalk.folder / "other"
-    done = gridtalk.command("migrate", "--data-dir", str(other))
+def test_data_dir_before_and_after_the_subcommand(gridtalk_fresh: Any) -> None:
+    gridtalk_fresh.command("migrate")
+    assert (gridtalk_fresh.data_dir / "secrets.json").exists()
+    other = gridtalk_fresh.folder / "other"
+    done = gridtalk_fresh.command("migrate", "--data-dir", str(other))
     assert done.returncode == 0, done.stderr
     assert (other / "secrets.json").exists()
