@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
+import psycopg
 import pytest
 
 from gridtalk.cli import launch
@@ -423,6 +424,27 @@ class World:
         done = self.server.command("verify")
         assert done.returncode == 0, done.stdout
         assert "The ledger is clean" in done.stdout
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failure, what the database and the server have to say of it."""
+    report = yield
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.failed and world is not None:
+        with contextlib.suppress(psycopg.Error):
+            rows = world.rows(
+                """SELECT created_at::time(1), now()::time(1), kind, number, text, state, attempts,
+                last_error, handled_at::time(1), outcome, error
+                FROM messages LEFT JOIN incoming_messages USING (id) ORDER BY id DESC LIMIT 20"""
+            )
+            lines = [" | ".join(str(value) for value in row) for row in reversed(rows)]
+            report.sections.append(("the last messages", "\n".join(lines)))
+        report.sections.append(("gridtalk up", world.server.said()[-3000:]))
+        report.sections.append(("bearerbox", world.kannel.said("bearerbox")))
+    return report
 
 
 @pytest.fixture(scope="package")
