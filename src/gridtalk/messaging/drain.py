@@ -22,12 +22,19 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from gridtalk.core import clock, secrets
 from gridtalk.core.errors import GridtalkError, UserError
 from gridtalk.messaging import sending
-from gridtalk.messaging.drain_results import Result, leases_end, results_write
+from gridtalk.messaging.drain_results import (
+    Result,
+    interface_came_back,
+    interface_note,
+    leases_end,
+    owned_write,
+    texts_write,
+)
 from gridtalk.messaging.families import INTERFACES
 from gridtalk.messaging.interfaces.base import Provider, Way
 from gridtalk.messaging.interfaces.catalogue import kinds, provider
@@ -47,6 +54,8 @@ LEASE = timedelta(seconds=sending.LONGEST_ATTEMPT_S + 15)
 LONGEST_DRAIN_S = 10.0
 #: How often a drain looks for new messages while it waits for slow providers.
 LOOK_S = 0.25
+#: How often a success is written to its interface.
+NOTED_EVERY_S = 1.0
 
 _LEASE_SQL = """
     WITH candidates AS (
@@ -88,6 +97,8 @@ class Lane:
     provider: Provider
     streak: bool
     resting: bool = False
+    came_back: bool = False
+    noted: float = 0.0
     flying: dict[Future[HandOver], Leased] = field(default_factory=dict)
 
     @property
@@ -131,17 +142,28 @@ class _Drain:
     def run(self, pool: ThreadPoolExecutor) -> None:
         """Lease, send, write, until there is nothing left."""
         while True:
+            landed = [(lane, results) for lane in self.lanes.values() if (results := _land(lane))]
             self.unfinished = time.monotonic() >= self.ends
             if not self.unfinished:
                 self._open_lanes()
-                for lane in self.lanes.values():
-                    self._fill(lane, pool)
+            # One commit writes what came of the last ones and leases the next.
+            with transaction.atomic():
+                for _, results in landed:
+                    texts_write(results)
+                taken = [] if self.unfinished else self._lease()
+            for lane, leased in taken:
+                self.attempts += 1
+                args = (lane.provider, lane.interface, leased, self.transport)
+                lane.flying[pool.submit(_hand_over, *args)] = leased
+            for lane, results in landed:
+                owned_write(results)
+                _note(lane, results)
             flying = [future for lane in self.lanes.values() for future in lane.flying]
             if not flying:
-                return
+                if not landed:
+                    return
+                continue  # what was just written may have made others due
             wait(flying, timeout=LOOK_S, return_when=FIRST_COMPLETED)
-            for lane in self.lanes.values():
-                self._land(lane)
 
     def _open_lanes(self) -> None:
         now = time.monotonic()
@@ -169,26 +191,41 @@ class _Drain:
                 lane.resting = True
                 interface_error_note(interface_id=base.pk, error=str(error))
 
-    def _fill(self, lane: Lane, pool: ThreadPoolExecutor) -> None:
+    def _lease(self) -> list[tuple[Lane, Leased]]:
+        taken: list[tuple[Lane, Leased]] = []
         threads = MOST_THREADS - sum(len(lane.flying) for lane in self.lanes.values())
-        room = min(lane.room, threads)
-        if room <= 0:
-            return
-        for leased in _lease(lane, room):
-            self.attempts += 1
-            future = pool.submit(_hand_over, lane.provider, lane.interface, leased, self.transport)
-            lane.flying[future] = leased
+        for lane in self.lanes.values():
+            room = min(lane.room, threads - len(taken))
+            if room > 0:
+                taken += [(lane, leased) for leased in _lease(lane, room)]
+        return taken
 
-    def _land(self, lane: Lane) -> None:
-        landed = [future for future in lane.flying if future.done()]
-        if not landed:
-            return
-        results = [Result.of(lane.flying.pop(future), future.result()) for future in landed]
-        results_write(interface_id=lane.interface.pk, results=results, in_streak=lane.streak)
-        if any(not result.hand_over.reached for result in results):
-            lane.resting = lane.streak = True
-        elif any(result.hand_over.outcome is Outcome.ACCEPTED for result in results):
-            lane.streak = False
+
+def _land(lane: Lane) -> list[Result]:
+    """Take what is done out of the lane, and let the lane learn from it."""
+    landed = [future for future in lane.flying if future.done()]
+    results = [Result.of(lane.flying.pop(future), future.result()) for future in landed]
+    if any(not result.hand_over.reached for result in results):
+        lane.resting = lane.streak = True
+    elif lane.streak and any(result.accepted for result in results):
+        lane.streak = False
+        lane.came_back = True
+    return results
+
+
+def _note(lane: Lane, results: Sequence[Result]) -> None:
+    # A busy interface's row is not written for each message: once a second says as much.
+    now = time.monotonic()
+    success = any(result.accepted for result in results)
+    due = success and (lane.came_back or not lane.noted or now >= lane.noted + NOTED_EVERY_S)
+    if due:
+        lane.noted = now
+    if any(result.error for result in results):
+        lane.noted = 0.0  # the next success ends the streak at once
+    interface_note(interface_id=lane.interface.pk, results=results, success=due)
+    if lane.came_back:
+        lane.came_back = False
+        interface_came_back(interface_id=lane.interface.pk)
 
 
 def _lease(lane: Lane, room: int) -> Sequence[Leased]:

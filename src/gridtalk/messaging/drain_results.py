@@ -81,6 +81,11 @@ class Result:
             **_changes(leased, hand_over, clock.now()),
         )
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the provider took the message."""
+        return self.hand_over.outcome is Outcome.ACCEPTED
+
     def columns(self) -> tuple[Any, ...]:
         """The values for one row of ``_RESULT_SQL``."""
         return (
@@ -136,23 +141,41 @@ def _pause(attempts: int, *, reached: bool) -> timedelta:
     return timedelta(seconds=pauses[min(max(attempts, 1), len(pauses)) - 1])
 
 
-def results_write(*, interface_id: int, results: Sequence[Result], in_streak: bool) -> None:
-    """Write the results of one interface, and how the interface does.
-
-    Texts in one statement; messages with an owner each in a transaction with its owner's changes.
-    """
+def texts_write(results: Sequence[Result]) -> None:
+    """Write the results of messages without an owner; assumes the caller's transaction."""
     texts = [result for result in results if result.kind not in settings.MESSAGE_OUTCOME_HOOKS]
     if texts:
         _write(texts)
+
+
+def owned_write(results: Sequence[Result]) -> None:
+    """Write the results of messages with an owner, each in a transaction with its owner's changes.
+
+    Called outside transactions.
+    """
     for result in results:
         if result.kind in settings.MESSAGE_OUTCOME_HOOKS:
             _write_and_tell(result)
-    taken = any(result.hand_over.outcome is Outcome.ACCEPTED for result in results)
-    if taken:
-        _interface_success_note(interface_id, came_back=in_streak)
+
+
+def interface_note(*, interface_id: int, results: Sequence[Result], success: bool) -> None:
+    """Write down how an interface does. ``success``: the last good hand-over is to be noted."""
+    if success:
+        CommunicationInterface.objects.filter(pk=interface_id).update(last_sent_at=clock.now())
     errors = [result for result in results if result.error]
     if errors:
         interface_error_note(interface_id=interface_id, error=errors[-1].hand_over.detail)
+
+
+def interface_came_back(*, interface_id: int) -> None:
+    """Make due now what the provider was too ill to take: it need not wait out its long pauses."""
+    now = clock.now()
+    Message.objects.filter(
+        communication_interface_id=interface_id,
+        state=State.QUEUED,
+        attempts__gt=0,
+        next_attempt_at__gt=now,
+    ).update(next_attempt_at=now)
 
 
 def _write(results: Sequence[Result]) -> set[int]:
@@ -185,19 +208,6 @@ def _owner_failed(message_id: int, error: Exception) -> None:
         level=SystemLog.Level.ERROR,
         text=f"message {message_id}: its result could not be written: {type(error).__name__}",
     )
-
-
-def _interface_success_note(interface_id: int, *, came_back: bool) -> None:
-    now = clock.now()
-    CommunicationInterface.objects.filter(pk=interface_id).update(last_sent_at=now)
-    if came_back:
-        # The provider is back: what it was too ill to take need not wait out its long pauses.
-        Message.objects.filter(
-            communication_interface_id=interface_id,
-            state=State.QUEUED,
-            attempts__gt=0,
-            next_attempt_at__gt=now,
-        ).update(next_attempt_at=now)
 
 
 def leases_end() -> None:

@@ -146,8 +146,8 @@ def polled_messages_take(*, interface_id: int, most: int = 200) -> list[Message]
 
     A text to a person is ``sending`` from then on, and is handed out again until the bridge says
     that it sent it: nobody but the bridge knows whether it did. What has an owner (a job's message)
-    is handed out once and counts as sent: a bridge which crashed between sending and saying so would
-    send credit twice. Its owner decides on sending again.
+    is handed out once and counts as sent: a bridge which crashed between sending and saying so
+    would send credit twice. Its owner decides on sending again.
     """
     owned = ~Q(kind=OutgoingMessage.KIND)
     mine = Message.objects.filter(communication_interface_id=interface_id).exclude(number="")
