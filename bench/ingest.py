@@ -29,7 +29,6 @@ from uuid import uuid4
 
 METERS = 100
 CIRCUITS = 20
-BATCH = 500
 FIRST_HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
 
 UPDATE = """
@@ -220,6 +219,7 @@ def drain_readings_only() -> float:
     """The same without alerts and unconfirmed credit: parse, store, mark."""
     from django.db import transaction
 
+    from gridtalk.gateway.inbound import BATCH
     from gridtalk.gateway.meter import wire
     from gridtalk.gateway.meter.readings import (
         StoredReadings,
@@ -251,6 +251,7 @@ def drain_readings_only() -> float:
 def measure(rounds: int, hours: int, *, profile: bool, readings_only: bool) -> None:
     from django.db import connection, transaction
 
+    from gridtalk.gateway.inbound import BATCH
     from gridtalk.messaging.models import IncomingMessage
     from gridtalk.telemetry.models import PrimaryLog
 
@@ -258,7 +259,10 @@ def measure(rounds: int, hours: int, *, profile: bool, readings_only: bool) -> N
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version'), current_setting('fsync')")
         version, fsync = cursor.fetchone()
-    print(f"PostgreSQL {version}, fsync {fsync}; {METERS} meters of {CIRCUITS} circuits + mains")
+    print(
+        f"PostgreSQL {version}, fsync {fsync}; {METERS} meters of {CIRCUITS} circuits + mains;"
+        f" {BATCH} messages in a transaction"
+    )
     rates, ratios = [], []
     profiler = cProfile.Profile()
     for number in range(rounds + 1):
