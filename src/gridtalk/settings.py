@@ -177,6 +177,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 # --- Languages and times ------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [Path(__file__).parent / "locale"]
 LANGUAGES = [("en", "English"), ("fr", "Français"), ("zh-hant", "繁體中文")]
 USE_I18N = True
 USE_TZ = True

@@ -1,0 +1,87 @@
+"""The pages' languages: every string of ours is translated, with its placeholders."""
+
+import ast
+import gettext
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils.translation.template import templatize
+
+import gridtalk
+from gridtalk.testing_village import Village
+
+SOURCE = Path(gridtalk.__file__).parent
+LOCALES = {"fr": "fr", "zh-hant": "zh_Hant"}
+MARKS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|<[^>]+>")
+
+
+def _marked(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield first.value
+
+
+def strings() -> set[str]:
+    """All strings that our sources and templates mark for translation."""
+    found: set[str] = set()
+    for path in SOURCE.rglob("*.py"):
+        if not path.name.startswith("test"):
+            found.update(_marked(ast.parse(path.read_text("utf-8"))))
+    call = re.compile(r"\b(?:n?gettext|_)\((u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\")")
+    for path in SOURCE.rglob("*.html"):
+        found.update(
+            ast.literal_eval(text) for text in call.findall(templatize(path.read_text("utf-8")))
+        )
+    return found
+
+
+def catalogue(locale: str) -> dict[str, list[str]]:
+    """Our compiled catalogue: each string with its translations."""
+    path = SOURCE / "locale" / locale / "LC_MESSAGES" / "django.mo"
+    with path.open("rb") as file:
+        rows = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+    found: dict[str, list[str]] = {}
+    for key, text in rows.items():
+        found.setdefault(key[0] if isinstance(key, tuple) else key, []).append(text)
+    found.pop("")
+    return found
+
+
+def test_every_language_of_the_settings_has_its_catalogue() -> None:
+    assert {code for code, _name in settings.LANGUAGES} == {"en", *LOCALES}
+
+
+@pytest.mark.parametrize("locale", LOCALES.values())
+def test_every_string_is_translated(locale: str) -> None:
+    wanted, translated = strings(), catalogue(locale)
+    assert len(wanted) > 400
+    assert sorted(wanted - translated.keys()) == [], "run makemessages, translate, compilemessages"
+    assert sorted(translated.keys() - wanted) == [], "no longer used"
+
+
+@pytest.mark.parametrize("locale", LOCALES.values())
+def test_placeholders_are_kept(locale: str) -> None:
+    for text, translations in catalogue(locale).items():
+        for translation in translations:
+            assert translation
+            assert sorted(PLACEHOLDER.findall(translation)) == sorted(PLACEHOLDER.findall(text))
+
+
+@pytest.mark.parametrize(
+    ("code", "title", "state"),
+    [("fr", "Vue d&#x27;ensemble", "muet"), ("zh-hant", "總覽", "回報中")],
+)
+def test_a_page_in(village: Village, admin: Client, code: str, title: str, state: str) -> None:
+    admin.post("/profile/language", {"language": code})
+    text = admin.get("/").content.decode().replace("'", "&#x27;")
+    assert title in text
+    if code == "zh-hant":
+        assert state in text
+    assert "Overview" not in text
