@@ -145,7 +145,8 @@ def test_a_killed_process_comes_back(gridtalk_running: Any, victim: Any, again: 
     took = until(
         lambda: (
             not killed.is_running()
-            and 200 <= server.http_status() < 500
+            # A wrong key is looked up in the database.
+            and server.http_status("/interface/send/1?key=wrong") == 403
             and all(server.child(name) for name in ("postgres", "web", "worker"))
             and answers(server)
         ),

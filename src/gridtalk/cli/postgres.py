@@ -189,7 +189,8 @@ class EmbeddedPostgres:
             os.chown(scratch, uid, gid)
         self._run(
             ["initdb", "-D", str(scratch), "-U", "postgres", "-A", "trust", "--encoding=UTF8",
-             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+             "--sync-method=syncfs" if sys.platform == "linux" else "--sync-method=fsync"]
         )  # fmt: skip
         with (scratch / "postgresql.conf").open("a") as conf:
             conf.write("\ninclude_if_exists = 'gridtalk.conf'\n")
