@@ -74,7 +74,10 @@ class Message(FamilyBase):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     text = models.TextField()
     communication_interface = models.ForeignKey(
-        CommunicationInterface, on_delete=models.PROTECT, related_name="messages"
+        CommunicationInterface,
+        on_delete=models.PROTECT,
+        related_name="messages",
+        db_index=False,  # messages_interface begins with it
     )
     state = models.CharField(max_length=16, choices=State)
     last_error = models.TextField(blank=True, default="", db_default="")
@@ -99,7 +102,7 @@ class Message(FamilyBase):
             models.Index(fields=["number", "-id"], name="messages_number"),
             models.Index(fields=["communication_interface", "-id"], name="messages_interface"),
             models.Index(
-                fields=["next_attempt_at"],
+                fields=["communication_interface", "next_attempt_at"],
                 name="messages_due",
                 condition=Q(state__in=["queued", "sending"]),
             ),
@@ -120,7 +123,7 @@ class IncomingMessage(Message):
     KIND = "incoming"
 
     message = parent_link(Message)
-    dedupe_key = models.CharField(max_length=160, null=True, unique=True)  # noqa: DJ001  null = none
+    dedupe_key = models.CharField(max_length=160, null=True)  # noqa: DJ001  null: none
     handled_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=32, blank=True, default="", db_default="")
     error = models.TextField(blank=True, default="", db_default="")
@@ -128,6 +131,10 @@ class IncomingMessage(Message):
 
     class Meta:
         db_table = "incoming_messages"
+        constraints = [
+            # Not unique=True: that makes a second index, for LIKE, on the way of every message.
+            models.UniqueConstraint(fields=["dedupe_key"], name="incoming_messages_dedupe_key"),
+        ]
         indexes = [
             models.Index(
                 fields=["message"], name="incoming_unhandled", condition=Q(handled_at__isnull=True)

@@ -97,6 +97,7 @@ class Migration(migrations.Migration):
                 (
                     "communication_interface",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="messages",
                         to="messaging.communicationinterface",
@@ -273,7 +274,7 @@ class Migration(migrations.Migration):
                         to="messaging.message",
                     ),
                 ),
-                ("dedupe_key", models.CharField(max_length=160, null=True, unique=True)),
+                ("dedupe_key", models.CharField(max_length=160, null=True)),
                 ("handled_at", models.DateTimeField(null=True)),
                 ("outcome", models.CharField(blank=True, db_default="", default="", max_length=32)),
                 ("error", models.TextField(blank=True, db_default="", default="")),
@@ -334,7 +335,7 @@ class Migration(migrations.Migration):
             model_name="message",
             index=models.Index(
                 condition=models.Q(("state__in", ["queued", "sending"])),
-                fields=["next_attempt_at"],
+                fields=["communication_interface", "next_attempt_at"],
                 name="messages_due",
             ),
         ),
@@ -353,6 +354,12 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="messages_state",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="incomingmessage",
+            constraint=models.UniqueConstraint(
+                fields=["dedupe_key"], name="incoming_messages_dedupe_key"
             ),
         ),
     ]
