@@ -19,7 +19,10 @@ from gridtalk.demo.village import Plan, Village, interface_make, tokens_make, vi
 
 VALUE = Decimal(500)
 #: The kill comes at a moment of the first so many seconds of a story.
-LONGEST_MOMENT_S = 1.0
+LONGEST_MOMENT_S = 0.6
+#: For the worker's kills in turn: at a drawn moment, or exactly while it hands the credit over,
+#: before or after the provider has it. Then nobody but the meter knows.
+WORKER_MOMENTS = ("", "asked", "taken")
 #: An iteration is left to itself after so long: its story goes on beside the next ones.
 ITERATION_S = 2.5
 #: The whole end: leases, report graces and job lifetimes must have passed.
@@ -36,7 +39,7 @@ class Iteration:
     knows_job_ids: bool
     killed: str = ""
     recovered_s: float = -1.0
-    resent_by_hand: int = 0
+    hand_over: str = ""
     found: dict[str, Any] = field(default_factory=dict)
 
 
@@ -91,7 +94,7 @@ def campaign_play(server: Server, network: Network, *, kills: int, seed: int) ->
     stories = _stories_make(network, villages, kills, seed)
     threads = []
     for story in stories:
-        threads.append(_iteration_play(server, story, start))
+        threads.append(_iteration_play(server, network, story, start))
         done = story.iteration
         print(f"{done.number}: {done.killed} after {done.moment_s} s, back in {done.recovered_s} s",
               flush=True)  # fmt: skip
@@ -148,6 +151,8 @@ def _stories_make(
         victim = VICTIMS[(k // 2) % len(VICTIMS)]
         moment_s = round(chance.uniform(0, LONGEST_MOMENT_S), 3)
         iteration = Iteration(k, victim, moment_s, knows_job_ids=k % 2 == 0)
+        if victim == "worker":
+            iteration.hand_over = WORKER_MOMENTS[k // 10 % len(WORKER_MOMENTS)]
         neighbour = Person(
             network, name=f"neighbour {k}", number=f"+25678{k:07d}", gateway=village.gateway.number
         )
@@ -155,17 +160,48 @@ def _stories_make(
     return stories
 
 
-def _iteration_play(server: Server, story: Story, start: datetime) -> threading.Thread:
+def _iteration_play(
+    server: Server, network: Network, story: Story, start: datetime
+) -> threading.Thread:
     iteration, victims = story.iteration, Victims(server)
+    trap = Trap(story, victims)
+    network.gate = trap
     thread = threading.Thread(target=story.run, name=f"story-{iteration.number}", daemon=True)
     story.village.meter.advance(start + timedelta(hours=iteration.number + 1))
     thread.start()
     began = time.monotonic()
-    time.sleep(iteration.moment_s)
-    gone = victims.kill(iteration.victim)
-    iteration.killed = f"{iteration.victim} {gone}"
+    if iteration.hand_over and not trap.sprung.wait(30):
+        raise RuntimeError("the credit was not handed over within 30 s")
+    if not iteration.hand_over:
+        time.sleep(iteration.moment_s)
+        trap.kill()
+    iteration.killed = f"{iteration.victim} {trap.killed}"
     killed = time.monotonic()
-    victims.recovery_await(iteration.victim, gone)
+    iteration.moment_s = round(killed - began, 3)
+    victims.recovery_await(iteration.victim, trap.killed)
     iteration.recovered_s = round(time.monotonic() - killed, 2)
     thread.join(max(0.0, began + ITERATION_S - time.monotonic()))
     return thread
+
+
+class Trap:
+    """Kills the iteration's victim: when told, or while its credit is being handed over."""
+
+    def __init__(self, story: Story, victims: Victims) -> None:
+        self._story, self._victims = story, victims
+        self.killed = 0
+        self.sprung = threading.Event()
+        self._cid = f"cid%3D{story.person.address}%26"
+
+    def kill(self) -> None:
+        """Kill it now."""
+        self.killed = self._victims.kill(self._story.iteration.victim)
+        self.sprung.set()
+
+    def __call__(self, phase: str, query: str) -> bool:
+        """The network's gate: a request of a worker that was killed before it was taken is lost."""
+        at = self._story.iteration.hand_over
+        if at == phase and not self.sprung.is_set() and "job%3Dcr" in query and self._cid in query:
+            self.kill()
+            return False
+        return True

@@ -63,3 +63,6 @@ def test_every_part_was_killed_and_came_back(results: list[dict[str, Any]]) -> N
     assert all(result["recovered_s"] >= 0 for result in results)
     met = {(result["victim"], result["knows_job_ids"]) for result in results}
     assert len(met) == min(KILLS, 10), "five victims, two kinds of meter"
+    if KILLS == 50:
+        met = {(result["hand_over"], result["knows_job_ids"]) for result in results}
+        assert len(met) == 6, "killed before and after a hand-over of credit, both kinds of meter"

@@ -68,7 +68,7 @@ def folder() -> Iterator[Path]:
 
 
 def test_the_story_of_a_day(folder: Path) -> None:
-    done = run(folder, "demo", "--", "--once", "--pace", "0.1")
+    done = run(folder, "demo", "--once", "--pace", "0.1")
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     for told in (
         "3 tokens were redeemed, worth 1500.00: each is on the meter once.",
@@ -101,7 +101,7 @@ def test_the_story_of_a_day(folder: Path) -> None:
 
 
 def test_a_second_day_on_the_same_data(folder: Path) -> None:
-    done = run(folder, "demo", "--", "--once", "--pace", "0", "--seed", "5")
+    done = run(folder, "demo", "--once", "--pace", "0", "--seed", "5")
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert "Kitobo-2" in done.stdout
 
@@ -109,7 +109,7 @@ def test_a_second_day_on_the_same_data(folder: Path) -> None:
 def test_a_port_in_use_is_one_clear_line(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run(folder, "demo", "--", "--port", str(port))
+        done = run(folder, "demo", "--port", str(port))
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stderr
     assert len(done.stderr.splitlines()) == 1

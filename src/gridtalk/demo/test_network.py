@@ -198,3 +198,20 @@ def test_faults_on_both_ways(server: Server) -> None:
         assert len(server.of("/in")) == 2
         assert person.inbox == []
         assert [carried.way for carried in network.carried] == ["up", "down"]
+
+
+def test_a_closed_gate_drops_the_request(server: Server) -> None:
+    seen: list[str] = []
+
+    def gate(phase: str, query: str) -> bool:
+        seen.append(phase)
+        return "stop" not in query
+
+    with Network() as network:
+        network.gateway_add(gateway(server))
+        network.gate = gate
+        assert sendsms(network)[0] == 202
+        with pytest.raises(urllib3.exceptions.ProtocolError):
+            sendsms(network, text="stop")
+        assert [carried.text for carried in network.carried] == ["hello"]
+    assert seen == ["asked", "taken", "asked"]
