@@ -323,6 +323,10 @@ def main() -> None:
 
         django.setup()
         call_command("migrate", verbosity=0)
+        from gridtalk.core.collector import collector_tune
+        from gridtalk.gateway import tasks  # noqa: F401  all that a worker imports
+
+        collector_tune()
         try:
             measure(
                 given.rounds,

@@ -6,7 +6,6 @@ back, begin afresh: nothing is lost, since a row is the work and what ran is don
 """
 
 import asyncio
-import gc
 import contextlib
 import os
 import signal
@@ -16,6 +15,8 @@ from typing import Any
 import click
 import psycopg
 from procrastinate.contrib.django import app
+
+from gridtalk.core.collector import collector_tune
 
 #: How long tasks under way may take to end when the worker is asked to.
 STOP_SECONDS = 7
@@ -27,11 +28,6 @@ ANSWER_SECONDS = 5
 
 def work(*, concurrency: int, queues: list[str] | None) -> bool:
     """Work until a signal asks for the end (False), or the database was lost and is back (True)."""
-    # Bulk work makes tens of thousands of objects that live for one batch: with the default
-    # thresholds the collector walks all modules again and again (5 µs a reading, measured).
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
     loop = asyncio.new_event_loop()
     # Not asyncio.run: it would wait for the threads of tasks that do not end.
     return loop.run_until_complete(_work(concurrency, queues))
@@ -39,6 +35,7 @@ def work(*, concurrency: int, queues: list[str] | None) -> bool:
 
 async def _work(concurrency: int, queues: list[str] | None) -> bool:
     app.perform_import_paths()  # type: ignore[no-untyped-call]
+    collector_tune()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
