@@ -69,13 +69,24 @@ def columns(model: type[models.Model]) -> list[Any]:
     return sorted(fields, key=lambda field: not field.primary_key)
 
 
+def is_unique(field: Any) -> bool:
+    """Whether the column alone is unique, by itself or by a constraint."""
+    return not field.primary_key and (
+        field.unique
+        or any(
+            isinstance(held, models.UniqueConstraint)
+            and held.fields == (field.name,)
+            and held.condition is None
+            for held in field.model._meta.constraints
+        )
+    )
+
+
 def rows(model: type[models.Model]) -> tuple[Row, ...]:
     """The table's columns; ``?`` may be null, ``U`` unique."""
     found = []
     for field in columns(model):
-        marks = ("?" if field.null else "") + (
-            " U" if field.unique and not field.primary_key else ""
-        )
+        marks = ("?" if field.null else "") + (" U" if is_unique(field) else "")
         found.append(Row(str(field.column), column_type(field) + marks, key=field.primary_key))
     return tuple(found)
 

@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models.fields import NOT_PROVIDED
 from docutils import nodes
 from docutils.statemachine import StringList
-from erd import column_type, columns, is_parent_link, own_models
+from erd import column_type, columns, is_parent_link, is_unique, own_models
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -120,7 +120,7 @@ def field_rows(model: type[models.Model]) -> list[tuple[str, ...]]:
             f"``{field.name}``",
             f"``{column_type(field)}``",
             "yes" if field.null else "",
-            "key" if field.primary_key else "yes" if field.unique else "",
+            "key" if field.primary_key else "yes" if is_unique(field) else "",
             notes(field),
         )
         for field in columns(model)
