@@ -1,0 +1,279 @@
+"""Many workers and people at the same moment, on connections of their own."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import DeadlockDetected
+
+from gridtalk.core import clock
+from gridtalk.core.errors import Conflict
+from gridtalk.gateway import inbound
+from gridtalk.gateway.conftest import CONSUMER, METER_PHONE, Village
+from gridtalk.gateway.inbound import handle_waiting
+from gridtalk.gateway.job_work import jobs_work
+from gridtalk.gateway.tasks import handle
+from gridtalk.grid.models import Circuit
+from gridtalk.jobs.models import AddCredit, Job, JobMessage
+from gridtalk.jobs.services import credit_reverse, job_message_outcome, jobs_for_poll
+from gridtalk.jobs.verify import verify
+from gridtalk.messaging.models import IncomingMessage, OutgoingMessage
+from gridtalk.messaging.outcomes import MessageOutcome
+from gridtalk.prepaid import ledger
+from gridtalk.prepaid.consumption import consumption_post
+from gridtalk.prepaid.models import LedgerAccount, LedgerEntry, Token
+from gridtalk.prepaid.services import token_batch_create
+from gridtalk.telemetry.testing import log_make
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _whole_database(transactional_db: None) -> Iterator[None]:
+    """The migration's ledger accounts, which a transactional test before this one flushed away."""
+    ledger._system.clear()
+    for kind in LedgerAccount.Kind.values:
+        if kind != LedgerAccount.Kind.CIRCUIT:
+            LedgerAccount.objects.get_or_create(kind=kind)
+    yield
+    assert verify().errors == {}
+    ledger._system.clear()
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Call all in threads which start together; what they returned, or raised."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        try:
+            barrier.wait(timeout=30)
+            return call()
+        except Exception as error:  # noqa: BLE001  the test looks at it
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def failures(results: list[Any]) -> list[Exception]:
+    return [result for result in results if isinstance(result, Exception)]
+
+
+def stored(village: Village, number: str, text: str) -> IncomingMessage:
+    incoming = IncomingMessage(
+        number=number, text=text, communication_interface=village.interface, state="received"
+    )
+    incoming.save()
+    return incoming
+
+
+def drain() -> int:
+    """As the worker: where the database ended it, the next bell takes what is left."""
+    done = 0
+    for _ in range(10):
+        try:
+            return done + handle_waiting()
+        except OperationalError:
+            connection.close()
+    raise AssertionError("ten bells were not enough")
+
+
+def test_one_token_texted_eight_times_at_once_is_redeemed_once(village: Village) -> None:
+    number = village.token()
+    pins = list(village.meter.circuits.filter(is_main=False).values_list("pin", flat=True))
+    for n in range(8):
+        stored(village, f"+2237000010{n}", f"add.{pins[n % 3]}.{number}")
+    results = at_once(*[drain] * 8)
+    assert failures(results) == []
+    assert sum(results) == 8, "each message was handled by one worker"
+    outcomes = Counter(IncomingMessage.objects.values_list("outcome", flat=True))
+    assert outcomes == {"add credit": 1, "token pending": 7}
+    assert AddCredit.objects.count() == 1
+    assert LedgerEntry.objects.filter(cause="redemption").count() == 1
+    assert OutgoingMessage.objects.count() == 7, "each of the seven was told"
+
+
+def test_acknowledgement_report_reversal_and_due_work_at_once(village: Village) -> None:
+    """Whoever is first, the credit is delivered at most once and each loser hears why."""
+    ends = Counter[str]()
+    start = clock.now()
+    report = "(job=pp&cid=192.168.1.201&wh=1&tu=1&ts={:%Y%m%d%H%M%S}&cr={}&status=1)"
+    credit = 100
+    for turn in range(8):
+        now = start + timedelta(hours=3 * turn)
+        with time_machine.travel(now, tick=False):
+            village.meter_says(report.format(now, credit))
+            village.consumer(f"add.{village.pin}.{village.token()}")
+            village.hand_over()
+        job = Job.objects.latest("pk")
+        # Every other time a person may reverse it already; else the hour ends this moment.
+        with time_machine.travel(now + timedelta(minutes=61), tick=False) as traveller:
+            if turn % 2:
+                jobs_work()
+            credit += 500
+            stored(village, METER_PHONE, f"(job=delete&jobid={job.pk}&cr={credit}&status=1)")
+            stored(village, METER_PHONE, report.format(clock.now(), credit))
+            results = at_once(
+                drain, drain, jobs_work, partial(credit_reverse, job=job, user=None, reason="lost")
+            )
+            assert [f for f in failures(results) if not isinstance(f, Conflict)] == []
+            traveller.shift(1)
+            drain()
+        job.refresh_from_db()
+        ends[job.state] += 1
+        assert LedgerEntry.objects.filter(job_id=job.pk, cause="delivery").count() == 1
+        assert job.state in {"done", "cancelled"}
+    assert not IncomingMessage.objects.filter(handled_at__isnull=True).exists()
+    assert ends["done"] >= 1
+
+
+def test_two_workers_share_200_messages_and_each_is_handled_once(village: Village) -> None:
+    batch = token_batch_create(count=30, value=Decimal(5))
+    tokens = list(batch.tokens.values_list("number", flat=True))
+    circuits = list(village.meter.circuits.filter(is_main=False).order_by("pk"))
+    now = clock.now()
+    balances = []
+    for n in range(200):
+        circuit = circuits[n % 3]
+        match n % 5:
+            case 0:
+                balances.append(stored(village, f"+223710{n:05}", f"bal.{circuit.pin}"))
+            case 1:
+                stored(village, CONSUMER, f"add.{circuit.pin}.{tokens[n % 30]}")
+            case 2:
+                stored(village, METER_PHONE, f"(job=alert&cid={circuit.ip_address}&alert=lcw&cr=1)")
+            case 3:
+                time = now - timedelta(minutes=n)
+                stored(
+                    village,
+                    METER_PHONE,
+                    f"(job=pp&cid={circuit.ip_address}&wh=1&tu=1&ts={time:%Y%m%d%H%M%S}"
+                    "&cr=0&status=1)",
+                )
+            case 4:
+                stored(village, METER_PHONE, "(job=nonsense&cid=1)")
+    results = at_once(drain, drain, drain)
+    assert failures(results) == []
+    assert not IncomingMessage.objects.filter(handled_at__isnull=True).exists()
+    assert sum(results) == 200
+    outcomes = Counter(IncomingMessage.objects.values_list("outcome", flat=True))
+    assert outcomes["balance"] == outcomes["alert"] == outcomes["error"] == 40
+    assert outcomes["reports"] == 40
+    assert outcomes["failed"] == 0
+    for incoming in balances:
+        assert incoming.answers.count() == 1
+    used = {tokens[n % 30] for n in range(200) if n % 5 == 1}
+    assert AddCredit.objects.count() == len(used) == outcomes["add credit"]
+    assert set(Token.objects.exclude(state="new").values_list("number", flat=True)) == used
+
+
+def test_a_real_deadlock_costs_a_second_and_no_message(village: Village) -> None:
+    village.consumer(f"add.{village.pin}.{village.token()}")
+    village.hand_over()
+    job = Job.objects.get()
+    incoming = stored(village, METER_PHONE, f"(job=delete&jobid={job.pk}&cr=600)")
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL deadlock_timeout = '60s'")  # so that it is the worker's turn
+        Job.objects.select_for_update().get(pk=job.pk)
+
+        def worker() -> int:
+            try:
+                return handle_waiting()
+            finally:
+                connection.close()
+
+        running = pool.submit(worker)
+        with connection.cursor() as cursor:
+            waits = 0
+            while not waits:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                (waits,) = cursor.fetchone()
+        Circuit.objects.select_for_update().get(pk=job.circuit_id)
+    assert running.result(timeout=30) == 1
+    incoming.refresh_from_db()
+    assert incoming.outcome == "acknowledged"
+    assert incoming.tries == 0, "it is no failure of the message"
+
+
+def test_a_database_that_went_away_leaves_the_message_to_the_next_bell(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = stored(village, CONSUMER, "bal.2345")
+    second = stored(village, CONSUMER, f"bal.{village.pin}")
+
+    def gone(**_: Any) -> None:
+        raise OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbound, "consumer_message_handle", gone)
+        with pytest.raises(OperationalError):
+            handle()
+    for incoming in (first, second):
+        incoming.refresh_from_db()
+        assert (incoming.handled_at, incoming.tries) == (None, 0)
+    handle()
+    second.refresh_from_db()
+    assert second.outcome == "balance"
+
+
+def test_a_deadlock_that_never_ends_does_not_hold_the_worker_for_ever(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(village, CONSUMER, "bal.2345")
+    calls = 0
+
+    def met(**_: Any) -> None:
+        nonlocal calls
+        calls += 1
+        raise OperationalError("deadlock") from DeadlockDetected()
+
+    monkeypatch.setattr(inbound, "consumer_message_handle", met)
+    with pytest.raises(OperationalError):
+        handle_waiting()
+    assert calls == inbound.MEETINGS + 1
+
+
+def test_consumption_is_posted_once_by_two_at_once(village: Village) -> None:
+    now = clock.now()
+    circuits = list(village.meter.circuits.filter(is_main=False))
+    for circuit in circuits:
+        for day in range(6):
+            log_make(circuit, now - timedelta(days=7 - day), credit=100 - 10 * day)
+        Circuit.objects.filter(pk=circuit.pk).update(credit=50, credit_as_of=now)
+    made = at_once(consumption_post, consumption_post, consumption_post)
+    assert failures(made) == []
+    assert sum(made) == LedgerEntry.objects.count() == len(circuits) * 6
+    for circuit in circuits:
+        assert ledger.balance(ledger.circuit_account_id(circuit.pk)) == 50
+
+
+def test_a_job_is_handed_over_by_poll_or_by_message_not_by_both(village: Village) -> None:
+    for _ in range(6):
+        village.consumer(f"add.{village.pin}.{village.token()}")
+        message = JobMessage.objects.latest("pk")
+
+        def lease_and_send(pk: int = message.pk) -> list[str]:
+            taken = JobMessage.objects.filter(pk=pk, state="queued")
+            if not taken.update(state="sending"):
+                return []
+            with transaction.atomic():
+                sent = JobMessage.objects.select_for_update(of=("self", "message")).get(pk=pk)
+                sent.state = "sent"
+                sent.save()
+                job_message_outcome(message=sent, outcome=MessageOutcome.SENT)
+            return [sent.text]
+
+        results = at_once(lease_and_send, lambda: jobs_for_poll(meter=village.meter))
+        assert failures(results) == []
+        assert sum(len(texts) for texts in results) == 1
