@@ -52,6 +52,10 @@ def _default_text(status: int) -> str:
         return _("Perhaps it was retired, or the address has a slip in it.")
     if status == 403:
         return _("You are not permitted to see or do this.")
+    if status == 405:
+        return _(
+            "This address takes a form, not a visit. Open the page again and repeat what you did."
+        )
     if status == 413:
         return _("What was sent is larger than this server takes. Send less at once.")
     if status == 503:

@@ -75,6 +75,12 @@ class Errors:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer; what a view shows a signed-in person is kept out of caches."""
         response = self.get_response(request)
+        match = request.resolver_match
+        if response.status_code == 405 and match is not None and match.app_name == "web":
+            # Met after signing in again, when the session had ended before a form was sent.
+            allow = response.headers.get("Allow", "")
+            response = error_response(request, 405, "")
+            response["Allow"] = allow
         # After sign-out, "back" must not show what a shared computer's cache still holds.
         if not response.has_header("Cache-Control") and "cookie" in request.headers:
             response["Cache-Control"] = "private, no-store"

@@ -105,7 +105,10 @@ def test_a_form_from_elsewhere_is_refused(village: Village) -> None:
 
 def test_nothing_is_changed_by_get(village: Village, admin: Client) -> None:
     for name in POST_ONLY:
-        assert admin.get(address(name, village)).status_code == 405, name
+        answer = admin.get(address(name, village))
+        assert answer.status_code == 405, name
+        assert answer["Allow"], name
+        assert "takes a form, not a visit" in answer.content.decode(), name
 
 
 def _callbacks(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Any:
