@@ -1,11 +1,12 @@
 """How the story ended: counted in the database, compared with the meter, verified."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 from django.db.models import Sum
 
 from gridtalk.alerts.models import Alert
-from gridtalk.core import money
+from gridtalk.core import clock, money
 from gridtalk.demo.network import Network
 from gridtalk.demo.telling import Teller
 from gridtalk.demo.village import Village
@@ -27,7 +28,8 @@ def summary_tell(
     mine = Message.objects.filter(communication_interface=village.interface)
     incoming = IncomingMessage.objects.filter(communication_interface=village.interface)
     circuits = village.row.circuits.all()
-    reports = PrimaryLog.objects.filter(circuit__in=circuits)
+    began = clock.now() - timedelta(seconds=seconds + 1)
+    reports = PrimaryLog.objects.filter(circuit__in=circuits, received_at__gte=began)
     teller.chapter("The end of the day")
     teller.plain(
         f"  {incoming.count()} texts came in, "
