@@ -1,6 +1,6 @@
 """Settings: read from the environment, with defaults that run out of the box.
 
-``gridtalk up`` and the other commands set what is missing (``cli/``): the secrets file, the embedded
+``gridtalk up`` and the other commands set what is missing (``cli/``): the secrets, the embedded
 database's address. Every name that an operator may set is listed in ``docs/operations.md``.
 """
 
@@ -228,11 +228,12 @@ PROCRASTINATE_IMPORT_PATHS = [
 ]
 #: A drain's task says nothing once it is done.
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "successful"}
-#: Length of the pins that we make, in digits 2–9.
+#: Length of the pins that we make, in digits 2 to 9.
 PIN_LENGTH = 8
-#: On/off and pings are re-sent until this long after the first hand-over; credit then turns unconfirmed.
+#: On/off and pings are re-sent until this long after the first hand-over; credit then turns
+#: unconfirmed.
 JOB_LIFETIME = timedelta(minutes=_number("GRIDTALK_JOB_LIFETIME_MINUTES", 60))
-#: How long the first acknowledgement is waited for before a job is sent again; the pauses then grow.
+#: How long the first acknowledgement is waited for before a job is sent again; pauses grow.
 JOB_RESEND_PAUSE = timedelta(seconds=_number("GRIDTALK_JOB_RESEND_SECONDS", 60))
 #: A circuit that reported before and is silent for this long is unresponsive.
 CIRCUIT_SILENCE = timedelta(minutes=_number("GRIDTALK_CIRCUIT_SILENCE_MINUTES", 120))

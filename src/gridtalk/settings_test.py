@@ -1,4 +1,4 @@
-"""Settings of the tests: fixed secrets, no bells, a fast hasher; the database comes from conftest."""
+"""Settings of the tests: fixed secrets, no bells, a fast hasher."""
 
 import os
 
@@ -6,7 +6,7 @@ os.environ.setdefault("GRIDTALK_SECRET_KEY", "only-for-tests")
 os.environ.setdefault("GRIDTALK_ENCRYPTION_KEY", "only-for-tests-too")
 os.environ.setdefault("GRIDTALK_BELLS", "0")
 
-from gridtalk.settings import *  # noqa: E402, F403
+from gridtalk.settings import *  # noqa: F403
 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -262,8 +262,8 @@ def unresponsive_jobs_raise(*, jobs: Iterable[Job]) -> list[UnresponsiveJob]:
 def unresponsive_jobs_clear() -> int:
     """Close the open UnresponsiveJob alerts of jobs that have ended; returns how many.
 
-    An expired job, or one that failed, never had its answer: its alert is closed when the same meter
-    has acknowledged another job since. Credit that failed still waits for a person: it stays open.
+    An expired job, or one that failed, never had its answer: its alert is closed when its meter has
+    acknowledged another job since. Credit that failed still waits for a person: it stays open.
     """
     answered = Job.objects.filter(
         circuit__meter=OuterRef("meter"),

@@ -34,8 +34,8 @@ from gridtalk.telemetry.services import CircuitChange
 
 log = logging.getLogger(__name__)
 
-#: Messages that one transaction looks at; reports among them are stored together, and a circuit that
-#: reported several times is updated once.
+#: Messages that one transaction looks at; reports among them are stored together, and a circuit
+#: that reported several times is updated once.
 BATCH = 1500
 #: Pauses before a message that made us fail is tried again; after the last it is given up.
 PAUSES = (1, 5, 30, 300)
