@@ -1,6 +1,6 @@
 """Model fields that several apps use."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -54,4 +54,4 @@ def time_ordered_id() -> models.BigIntegerField[int, int]:
 
 def id_at(instant: datetime) -> int:
     """The smallest id that :class:`NextId` makes at that instant: a bound in time on the key."""
-    return int((instant - _EPOCH).total_seconds() * 1000) << 13
+    return (instant - _EPOCH) // timedelta(milliseconds=1) << 13

@@ -1,6 +1,7 @@
 """Amounts of credit: Decimal with two places, numeric(16,2) in the database."""
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+import re
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from gridtalk.core.errors import UserError
 
@@ -8,6 +9,8 @@ CENT = Decimal("0.01")
 #: The largest amount that numeric(16,2) holds.
 LARGEST = Decimal("99999999999999.99")
 ZERO = Decimal("0.00")
+#: No exponent, no NaN, no ``1_0``; bounded, so that Decimal never meets a megabyte of digits.
+_PLAIN = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})")
 
 
 def parse(text: str) -> Decimal:
@@ -17,22 +20,19 @@ def parse(text: str) -> Decimal:
     decimals that are not zero, or does not fit numeric(16,2).
     """
     cleaned = text.strip()
-    try:
-        amount = Decimal(cleaned)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or not cleaned.isascii() or "_" in cleaned:
+    if not _PLAIN.fullmatch(cleaned):
         raise UserError(f"“{text[:40]}” is not an amount; write digits, for example 500 or 20.10")
+    amount = Decimal(cleaned)
     if abs(amount) > LARGEST:
         raise UserError(f"{cleaned[:40]} is too large an amount; at most {LARGEST} is kept")
     if amount != amount.quantize(CENT):
         raise UserError(f"{cleaned[:40]} has more than two decimals")
-    return amount.quantize(CENT)
+    return amount.quantize(CENT) + ZERO
 
 
 def rounded(amount: Decimal) -> Decimal:
-    """The amount with two places, half to even."""
-    return amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
+    """The amount with two places, half to even; never a negative zero."""
+    return amount.quantize(CENT, rounding=ROUND_HALF_EVEN) + ZERO
 
 
 def shown(amount: Decimal) -> str:
