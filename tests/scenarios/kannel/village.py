@@ -49,8 +49,8 @@ def tokens(*, count: int, value: str) -> list[str]:
     return list(batch.tokens.order_by("pk").values_list("number", flat=True))
 
 
-def send(*, interface: int, number: str, text: str) -> int:
-    """A text to a phone, as a person sends it; the message's id."""
+def send(*, interface: int, texts: list[tuple[str, str]]) -> list[int]:
+    """Texts to phones (number, text), as a person sends them; the messages' ids."""
     from django.db import transaction
 
     from gridtalk.messaging.models import CommunicationInterface
@@ -58,7 +58,10 @@ def send(*, interface: int, number: str, text: str) -> int:
 
     with transaction.atomic():
         found = CommunicationInterface.objects.get(pk=interface)
-        return int(message_queue(interface=found, number=number, text=text).pk)
+        return [
+            int(message_queue(interface=found, number=number, text=text).pk)
+            for number, text in texts
+        ]
 
 
 def main() -> None:
