@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.conf import settings
 from django.db import OperationalError, transaction
@@ -41,7 +42,9 @@ BATCH = 1500
 PAUSES = (1, 5, 30, 300)
 #: Deadlocks that one drain bears before it leaves the rest to the next bell.
 MEETINGS = 20
-METER_LIMITS = wire.Limits(use_time_s=settings.METER_USE_TIME_MAX_S)
+METER_LIMITS = wire.Limits(
+    use_time_s=settings.METER_USE_TIME_MAX_S, watthours=Decimal(settings.METER_WATTHOURS_MAX)
+)
 
 
 @dataclass(frozen=True)
