@@ -27,6 +27,6 @@ def test_a_member_that_does_not_exist_is_an_error() -> None:
 
 
 def test_an_unknown_kind_names_those_that_there_are() -> None:
-    with pytest.raises(ImproperlyConfigured, match="no jobs.Job of kind “fly”.*turn_on"):
+    with pytest.raises(ImproperlyConfigured, match=r"no jobs.Job of kind “fly”.*turn_on"):
         JOBS.model("fly")
     assert JOBS.model("turn_on") is TurnOn

@@ -24,7 +24,7 @@ def one(sql: str, *values: object) -> int:
         EPOCH,
         EPOCH + timedelta(milliseconds=1),
         EPOCH + timedelta(microseconds=999),
-        EPOCH + timedelta(seconds=1, milliseconds=1),  # 1.001 × 1000 is 1000.9999… in floats
+        EPOCH + timedelta(seconds=1, milliseconds=1),  # 1.001 * 1000 is 1000.9999… in floats
         datetime(2026, 11, 23, 15, 21, 7, 290_001, tzinfo=UTC),
         datetime(2043, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
     ],

@@ -26,7 +26,7 @@ def test_a_number_is_read(text: str, region: str, number: str) -> None:
     assert phones.parse(text, region=region) == number
 
 
-@pytest.mark.parametrize("text", ["", "  ", "12", "ORANGE", "+", "70008888", "+223", "1" * 1000])
+@pytest.mark.parametrize("text", ["", "  ", "12", "ORANGE", "+", "+223", "1" * 1000])
 def test_what_cannot_be_a_number_says_how_to_write_one(text: str) -> None:
     with pytest.raises(UserError, match="with its country"):
         phones.parse(text)
