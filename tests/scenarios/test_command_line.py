@@ -305,3 +305,21 @@ def test_data_dir_before_and_after_the_subcommand(gridtalk_fresh: Any) -> None:
     done = gridtalk_fresh.command("migrate", "--data-dir", str(other))
     assert done.returncode == 0, done.stderr
     assert (other / "secrets.json").exists()
+
+
+def test_a_meter_is_added_and_keyed_beside_a_running_server(gridtalk_running: Any) -> None:
+    run = gridtalk_running.command
+    kannel = ("interface", "add", "kannel", "Bamako", "host=127.0.0.1", "username=gw", "region=ML")
+    made = run(*kannel, "--password-stdin", stdin="pw\n")
+    assert made.returncode == 0, made.stderr
+    assert f"http://127.0.0.1:{gridtalk_running.port}/sms/kannel/" in made.stdout
+    meter = ("meter", "add", "ml01", "--phone", "70 00 00 01", "--interface", "Bamako")
+    added = run(*meter, "--circuits", "3", "--time-zone", "Africa/Bamako")
+    assert added.returncode == 0, added.stderr
+    assert added.stdout.count("192.168.1.2") == 3
+    assert "already" in run(*meter).stderr
+    key = run("meter", "key", "ml01").stdout.splitlines()[-1]
+    assert gridtalk_running.http_status(key.partition(str(gridtalk_running.port))[2]) == 200
+    assert gridtalk_running.http_status("/jobs/meter/1/?key=wrong") == 403
+    missing = run("meter", "key", "nowhere")
+    assert (missing.returncode, missing.stderr) == (1, "gridtalk: there is no meter “nowhere”\n")

@@ -24,6 +24,7 @@ COMMANDS = {
     "user": "gridtalk.cli.people:user",
     "apikey": "gridtalk.cli.people:apikey",
     "interface": "gridtalk.cli.people:interface",
+    "meter": "gridtalk.cli.grid:meter",
     "decode": "gridtalk.cli.decode:decode",
     "exec": "gridtalk.cli.maintain:execute",
 }

@@ -109,6 +109,10 @@ def database(data_dir: Path, *, role: str) -> Iterator[None]:
             server.initialise()
             server.start()
         embedded_set(server)
+        running = FileLock(data_dir / "lock").holder().get("public_url") if lock is None else ""
+        if running:
+            # What this command tells of addresses is what that server answers at.
+            os.environ.setdefault("GRIDTALK_PUBLIC_URL", str(running))
         yield
     finally:
         try:

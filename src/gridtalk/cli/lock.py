@@ -34,10 +34,11 @@ class FileLock:
         self._handle = handle
         return True
 
-    def sign(self, role: str) -> None:
-        """Write into the lock who holds it, for the message that others show."""
+    def sign(self, role: str, *, public_url: str = "") -> None:
+        """Write into the lock who holds it, and where it is reached, for those who come later."""
+        said = {"role": role, "pid": os.getpid(), "public_url": public_url}
         os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, json.dumps({"role": role, "pid": os.getpid()}).encode(), 0)
+        os.pwrite(self._handle, json.dumps(said).encode(), 0)
 
     def holder(self) -> dict[str, Any]:
         """Who signed last; empty where nobody did yet."""

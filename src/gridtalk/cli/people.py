@@ -15,7 +15,8 @@ from gridtalk.core.errors import UserError
 
 
 @contextmanager
-def _django(role: str) -> Iterator[None]:
+def with_django(role: str) -> Iterator[None]:
+    """Django on a database that answers and is up to date, for the length of the block."""
     with environment.database(data_dir(), role=role):
         environment.django_start()
         schema_check()
@@ -39,7 +40,7 @@ def user_add(*, name: str, group: str, email: str, notify: bool, password_stdin:
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(12)
     if not password:
         raise UserError("the password on standard input is empty")
-    with _django("user add"):
+    with with_django("user add"):
         from gridtalk.users.services import user_create
 
         made = user_create(name=name, group=group, password=password, email=email, notify=notify)
@@ -57,7 +58,7 @@ def user_password(*, name: str, password_stdin: bool) -> None:
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(12)
     if not password:
         raise UserError("the password on standard input is empty")
-    with _django("user password"):
+    with with_django("user password"):
         from gridtalk.users.services import user_get, user_password_set
 
         user_password_set(user=user_get(name=name), password=password)
@@ -77,7 +78,7 @@ def apikey() -> None:
 @data_dir_option
 def apikey_add(*, name: str, user_name: str) -> None:
     """Make a key and print it once."""
-    with _django("apikey add"):
+    with with_django("apikey add"):
         from gridtalk.users.services import api_key_create, user_get
 
         _made, key = api_key_create(name=name, user=user_get(name=user_name))
@@ -109,7 +110,7 @@ def interface_add(*, kind: str, name: str, fields: tuple[str, ...], password_std
         given[label] = value
     if password_stdin:
         given["password"] = sys.stdin.readline().rstrip("\r\n")
-    with _django("interface add"):
+    with with_django("interface add"):
         from gridtalk.messaging.services import interface_create, interface_set_up
 
         made, key = interface_create(kind=kind, name=name, **given)

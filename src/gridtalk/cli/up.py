@@ -47,6 +47,7 @@ def up(*, host: str, port: int, web_workers: int, concurrency: int) -> None:
         _end_leftovers(folder)
         port_check(host, port)
         public_address_set(host, port)
+        lock.sign("up", public_url=os.environ["GRIDTALK_PUBLIC_URL"])
         server = None
         if environment.database_url():
             environment.database_check(environment.database_url())
