@@ -79,7 +79,8 @@ class Story:
             self.said.append(self.person.say(f"{word} {self.person.pin}"))
             deadline = time.monotonic() + 75
             while time.monotonic() < deadline:
-                if line.status == status and len(self.person.inbox) > since:
+                told = any(f"now {word}" in heard.text for heard in self.person.inbox[since:])
+                if told and line.status == status:
                     return
                 time.sleep(0.02)
         self.iteration.found["story_error"] = f"{word} was never done or never answered"
