@@ -26,6 +26,7 @@ from gridtalk.users.models import User
 PIN_DIGITS = "23456789"
 #: A guess hits at most one pin in a hundred.
 PIN_SHARE = 100
+LONGEST_PIN = 32
 #: ``192.168.1.201`` … ``.299``.
 MOST_CIRCUITS = 99
 
@@ -138,7 +139,7 @@ def circuit_create(
     """One more circuit on a meter, at the next free address unless ``number`` (1…99) names one.
 
     An old pin may be kept by giving it. Raises :class:`UserError` where the address or the pin is
-    taken, or the meter is full.
+    taken, the pin could not be texted, or the meter is full.
     """
     Meter.objects.select_for_update(no_key=True).get(pk=meter.pk)
     taken = set(meter.circuits.values_list("ip_address", flat=True))
@@ -150,6 +151,8 @@ def circuit_create(
     wanted = address(number)
     if wanted in taken or number == 0:
         raise UserError(f"meter “{meter.name}” has a circuit at {wanted} already")
+    if pin and not (pin.isascii() and pin.isalnum() and len(pin) <= LONGEST_PIN):
+        raise UserError(f"an account number is letters and digits, at most {LONGEST_PIN} of them")
     if pin and Circuit.objects.filter(pin__iexact=pin).exists():
         raise UserError(f"account number {pin} belongs to another circuit")
     if account is None:
