@@ -70,16 +70,17 @@ def job_request(
 
     A ping of the meter goes to its mains circuit, whichever circuit is given. On and off take the
     place of each other while they are queued. Raises :class:`UserError` for an unknown kind, or for
-    credit, which :func:`credit_add` and :func:`add_credit_request` give.
+    credit, which :func:`credit_add` and :func:`add_credit_request` give; :class:`Conflict` for a
+    retired circuit.
     """
     job_kind = kind_get(kind)
     if job_kind.money:
         raise UserError("credit is added with an amount and a reason, or with a token")
-    if circuit.retired_at is not None:
-        raise Conflict(f"circuit {circuit.ip_address} is retired")
     if job_kind.whole_meter and not circuit.is_main:
         circuit = mains_get(meter=circuit.meter)
-    Circuit.objects.select_for_update(no_key=True).get(pk=circuit.pk)
+    locked = Circuit.objects.select_for_update(no_key=True).get(pk=circuit.pk)
+    if locked.retired_at is not None:
+        raise Conflict(f"circuit {circuit.ip_address} is retired")
     if job_kind.supersedes:
         _supersede(circuit=circuit, kinds=job_kind.supersedes)
     now = clock.now()
