@@ -9,8 +9,9 @@ A new drain is added to ``BELLS`` (its bell) and ``PROCRASTINATE_IMPORT_PATHS`` 
 ``settings.py``.
 """
 
+import time
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 from django.conf import settings
@@ -21,14 +22,45 @@ from procrastinate import exceptions
 from procrastinate.contrib.django import app
 
 from gridtalk.core.bells import Bell
+from gridtalk.core.runs import RUNS
 
 QUEUE = "drains"
+#: After so long a run that finds ever more work lets a new task go on, so that a worker can stop.
+LONGEST_RUN_S = 10.0
 _WAITING = "SELECT 1 FROM procrastinate_jobs WHERE queueing_lock = %s AND status = 'todo' LIMIT 1"
 
 
 def drain_task(name: str) -> Callable[[Callable[[], Any]], Any]:
-    """Decorator: register a function without arguments as the drain of that name."""
-    return app.task(name=name, queue=QUEUE, queueing_lock=name)
+    """Decorator: register a function without arguments as the drain of that name.
+
+    In a process it runs once at a time (``runs.py``), and again where word was left meanwhile.
+    """
+
+    def decorate(function: Callable[[], Any]) -> Any:
+        @wraps(function)
+        def run() -> None:
+            if RUNS.begin(name):
+                _run(name, function)
+
+        return app.task(name=name, queue=QUEUE, queueing_lock=name)(run)
+
+    return decorate
+
+
+def _run(name: str, function: Callable[[], Any]) -> None:
+    hand_over_at = time.monotonic() + LONGEST_RUN_S
+    try:
+        while True:
+            function()
+            if RUNS.may_end(name):
+                return
+            if time.monotonic() > hand_over_at:
+                break
+    except BaseException:
+        RUNS.end(name)  # word that was left is not lost for long: the clock rings
+        raise
+    RUNS.end(name)
+    drain_enqueue(name)
 
 
 def drain_bell(name: str) -> Bell:
