@@ -18,6 +18,7 @@ from psycopg.errors import DeadlockDetected
 from gridtalk.alerts import services as alerts
 from gridtalk.core import clock
 from gridtalk.core.errors import UserError
+from gridtalk.core.events import events_notify, meter_topic, number_topic
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.gateway import limits
@@ -140,6 +141,7 @@ def reports_store(reports: Sequence[Sorted]) -> None:
     result = readings_take(messages=stored)
     incoming_mark_handled(rows=result.handled)
     changes_follow(changes=result.changes)
+    events_notify(meter_topic(message.meter.pk) for message in stored)
 
 
 def changes_follow(*, changes: Sequence[CircuitChange]) -> None:
@@ -149,6 +151,7 @@ def changes_follow(*, changes: Sequence[CircuitChange]) -> None:
             CreditSeen(
                 circuit_id=change.circuit_id,
                 before=change.credit_before,
+                before_at=change.credit_as_of_before,
                 after=change.credit_after,
                 meter_time=_credit_time(change),
             )
@@ -242,6 +245,7 @@ def _mark(incoming: IncomingMessage, handled: Handled) -> None:
     incoming.handled_at = clock.now()
     incoming.outcome, incoming.error = handled.outcome, handled.error
     incoming.save(update_fields=["handled_at", "outcome", "error"])
+    events_notify([number_topic(incoming.number)])
 
 
 def _failed(message_id: int, error: Exception) -> None:

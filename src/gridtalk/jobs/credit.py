@@ -15,9 +15,9 @@ from gridtalk.core.errors import Conflict, UserError
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.grid.models import Circuit
-from gridtalk.jobs.models import AddCredit, Job
+from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job, JobMessage
 from gridtalk.jobs.sending import job_message_queue, job_messages_withdraw
-from gridtalk.messaging.models import IncomingMessage
+from gridtalk.messaging.models import IncomingMessage, Message
 from gridtalk.prepaid import ledger
 from gridtalk.prepaid.models import LedgerEntry, Token
 from gridtalk.prepaid.services import (
@@ -207,10 +207,11 @@ def _locked(job: Job) -> AddCredit:
 
 @dataclass(frozen=True)
 class CreditSeen:
-    """A circuit's credit before and after its newest report, known exactly both times."""
+    """A circuit's credit before (and since when) and after its newest report, both as it said."""
 
     circuit_id: int
     before: Decimal
+    before_at: datetime
     after: Decimal
     meter_time: datetime
 
@@ -220,28 +221,28 @@ def credits_seen_in_reports(*, seen: Iterable[CreditSeen]) -> list[AddCredit]:
 
     Nothing but added credit makes a circuit's credit rise. Where the rise since the report before
     the hand-over is more than half of all open credit of the circuit, less the smallest of them
-    missing would not explain it: all of it was applied. Anything less clear is left to a person.
+    missing would not explain it: all of it was applied. Anything less clear is left to a person:
+    above all a rise that other credit may explain, which was handed over later than the report says
+    (clocks differ) or was acknowledged without a credit since the report before.
     """
     rises = {item.circuit_id: item for item in seen if item.after > item.before}
     if not rises:
         return []
     candidates = list(
         AddCredit.objects.select_for_update(of=("self", "job"), no_key=True)
-        .filter(circuit__in=list(rises), state__in=[State.SENT, State.UNCONFIRMED])
+        .filter(circuit__in=list(rises), state__in=OPEN_STATES)
         .select_related("token", "circuit__meter")
         .order_by("pk")
     )
     by_circuit: dict[int, list[AddCredit]] = {}
     for job in candidates:
-        if job.sent_at is not None and job.sent_at <= rises[job.circuit_id].meter_time:
-            by_circuit.setdefault(job.circuit_id, []).append(job)
+        by_circuit.setdefault(job.circuit_id, []).append(job)
     settled = []
-    for circuit_id, open_jobs in by_circuit.items():
+    for circuit_id, jobs in by_circuit.items():
         item = rises[circuit_id]
-        rise = item.after - item.before
-        total = sum((job.credit for job in open_jobs), money.ZERO)
-        least = min(job.credit for job in open_jobs)
-        if rise > total or rise <= total - least / 2:
+        open_jobs = [job for job in jobs if job.sent_at and job.sent_at <= item.meter_time]
+        others = [job for job in jobs if job not in open_jobs]
+        if not open_jobs or not _shows_all(item, open_jobs) or _explained(item, others):
             continue
         for job in open_jobs:
             credit_delivered(job=job, at=item.meter_time)
@@ -251,3 +252,25 @@ def credits_seen_in_reports(*, seen: Iterable[CreditSeen]) -> list[AddCredit]:
             settled.append(job)
         job_messages_withdraw(job_ids=[job.pk for job in open_jobs])
     return settled
+
+
+def _shows_all(item: CreditSeen, jobs: list[AddCredit]) -> bool:
+    total = sum((job.credit for job in jobs), money.ZERO)
+    least = min(job.credit for job in jobs)
+    return total - least / 2 < item.after - item.before <= total
+
+
+def _explained(item: CreditSeen, others: list[AddCredit]) -> bool:
+    """Whether something else may have made the credit rise. ``others``: open, not handed over when
+    the report was made, as far as we know.
+    """
+    may_have_left = [Message.State.SENDING, Message.State.SENT, Message.State.DELIVERED]
+    return (
+        any(job.sent_at is not None for job in others)
+        or JobMessage.objects.filter(job__in=others, state__in=may_have_left).exists()
+        or LedgerEntry.objects.filter(
+            credit_account__circuit=item.circuit_id,
+            cause=LedgerEntry.Cause.DELIVERY,
+            occurred_at__gt=item.before_at,
+        ).exists()
+    )

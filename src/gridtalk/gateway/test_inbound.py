@@ -1,0 +1,214 @@
+"""Edges of the loop that a village meets sooner or later; each once made ``verify`` or us fail."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+
+from gridtalk.core import clock
+from gridtalk.core.errors import Conflict
+from gridtalk.core.models import SystemLog
+from gridtalk.gateway import inbound
+from gridtalk.gateway.conftest import CONSUMER, METER_PHONE, Village
+from gridtalk.gateway.inbound import handle_waiting
+from gridtalk.gateway.job_work import jobs_work
+from gridtalk.grid.models import Circuit
+from gridtalk.grid.services import meter_retire
+from gridtalk.jobs.models import Job
+from gridtalk.jobs.services import credit_reverse
+from gridtalk.jobs.verify import verify
+from gridtalk.messaging.models import IncomingMessage, Message, OutgoingMessage
+
+pytestmark = pytest.mark.django_db
+
+REPORT = "(job=pp&cid={}&wh=10&tu=60&ts={:%Y%m%d%H%M%S}&cr={}&status=1)"
+ONE, MAINS = "192.168.1.201", "192.168.1.200"
+
+
+@pytest.fixture(autouse=True)
+def _clean_at_the_end(village: Village) -> Any:
+    yield
+    assert verify().errors == {}
+
+
+def store(village: Village, number: str, text: str) -> IncomingMessage:
+    incoming = IncomingMessage(
+        number=number, text=text, communication_interface=village.interface, state="received"
+    )
+    incoming.save()
+    return incoming
+
+
+def test_a_mains_that_reports_credit_is_no_lost_money(village: Village) -> None:
+    assert village.meter_says(REPORT.format(MAINS, clock.now(), "12.50")).outcome == "reports"
+    assert Circuit.objects.get(is_main=True).credit == 0
+
+
+def test_a_reversed_credit_that_the_meter_confirms_at_the_time_of_its_report(
+    village: Village,
+) -> None:
+    village.consumer(f"add.{village.pin}.{village.token()}")
+    job = village.job()
+    credit_reverse(job=job, user=None, reason="wrong account")
+    now = clock.now()
+    village.meter_says(REPORT.format(ONE, now, 590))
+    village.meter_says(f"(job=delete&jobid={job.pk}&cr=600&ts={now:%Y%m%d%H%M%S})")
+    assert village.circuit.credit == 600
+
+
+def test_a_report_from_before_the_hand_over_settles_nothing_whatever_stands_beside_it(
+    village: Village,
+) -> None:
+    """One message, two reports: the credit rose before; the other's clock is ahead."""
+    start = clock.now() - timedelta(hours=5)
+    village.meter_says(REPORT.format(ONE, start, 100))
+    with time_machine.travel(start + timedelta(hours=3), tick=False):
+        village.consumer(f"add.{village.pin}.{village.token()}")
+        village.hand_over()
+    store(village, METER_PHONE, REPORT.format(ONE, start + timedelta(hours=2), 590))
+    store(village, METER_PHONE, REPORT.format(ONE, clock.now() + timedelta(hours=20), 590))
+    handle_waiting()
+    assert village.circuit.credit == 590
+    assert village.job().state == "sent"
+
+
+def test_a_rule_without_a_text_ends_as_an_error_and_leaves_nothing(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*, incoming: IncomingMessage) -> str:
+        OutgoingMessage.objects.create(
+            number="1", text="half done", state="queued", communication_interface=village.interface
+        )
+        raise Conflict("the circuit is retired")
+
+    monkeypatch.setattr(inbound, "consumer_message_handle", refuses)
+    said = village.consumer("on.2345")
+    assert (said.outcome, said.error, said.tries) == ("error", "the circuit is retired", 0)
+    assert OutgoingMessage.objects.count() == 0
+
+
+def test_what_makes_us_fail_is_tried_again_and_given_up_and_stops_nobody(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = inbound.consumer_message_handle
+
+    def fails(*, incoming: IncomingMessage) -> str:
+        if incoming.text == "poison":
+            raise ValueError("a bug of ours")
+        return real(incoming=incoming)
+
+    monkeypatch.setattr(inbound, "consumer_message_handle", fails)
+    poison = store(village, CONSUMER, "poison")
+    assert village.consumer(f"bal.{village.pin}").outcome == "balance"
+    start = clock.now()
+    for minute in range(0, 20, 2):
+        with time_machine.travel(start + timedelta(minutes=minute), tick=False):
+            handle_waiting()
+    poison.refresh_from_db()
+    assert (poison.outcome, poison.tries) == ("failed", len(inbound.PAUSES) + 1)
+    assert "a bug of ours" in poison.error
+    assert SystemLog.objects.filter(source="gateway").count() == 1
+
+
+def test_a_report_that_makes_us_fail_does_not_hold_up_the_batch(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = inbound.readings_take
+    bad = store(village, METER_PHONE, REPORT.format(ONE, clock.now(), "1"))
+    good = store(village, METER_PHONE, REPORT.format("192.168.1.202", clock.now(), "2"))
+
+    def fails(*, messages: Any) -> Any:
+        if any(item.message.pk == bad.pk for item in messages):
+            raise ValueError("a bug of ours")
+        return real(messages=messages)
+
+    monkeypatch.setattr(inbound, "readings_take", fails)
+    handle_waiting()
+    for incoming in (bad, good):
+        incoming.refresh_from_db()
+    assert (good.outcome, bad.handled_at, bad.tries) == ("reports", None, 1)
+
+
+def test_the_word_of_a_retired_meter_is_refused_and_its_credit_waits_for_a_person(
+    village: Village,
+) -> None:
+    village.consumer(f"add.{village.pin}.{village.token()}")
+    village.hand_over()
+    meter_retire(meter=village.meter)
+    job = village.job()
+    assert village.meter_says(f"(job=delete&jobid={job.pk}&cr=600)").outcome == "refused"
+    with time_machine.travel(clock.now() + timedelta(minutes=61)):
+        jobs_work()
+    assert village.job().state == "unconfirmed"
+    assert village.consumer(f"bal.{village.pin}").outcome == "wrong pin"
+
+
+@pytest.mark.parametrize(("credit", "ends"), [("780", "done"), ("600", "unconfirmed")])
+def test_two_credits_under_way_are_settled_together_or_not_at_all(
+    village: Village, credit: str, ends: str
+) -> None:
+    village.meter_says(REPORT.format(ONE, clock.now() - timedelta(hours=1), 100))
+    for value in (500, 200):
+        village.consumer(f"add.{village.pin}.{village.token(value)}")
+    village.hand_over()
+    with time_machine.travel(clock.now() + timedelta(minutes=90)):
+        jobs_work()
+        village.meter_says(REPORT.format(ONE, clock.now(), credit))
+    assert {job.state for job in Job.objects.all()} == {ends}
+
+
+def _lost_credit(village: Village) -> Job:
+    """One credit of 500 that never arrives, and is unconfirmed 90 minutes from now."""
+    village.meter_says(REPORT.format(ONE, clock.now() - timedelta(hours=1), 100))
+    village.consumer(f"add.{village.pin}.{village.token()}")
+    village.hand_over()
+    return Job.objects.get()
+
+
+@pytest.mark.parametrize("handed_over", [True, False], ids=["sent", "being sent"])
+def test_a_rise_that_a_later_credit_explains_does_not_settle_a_lost_one(
+    village: Village, handed_over: bool
+) -> None:
+    """The meter's clock is a minute behind: it seems to have the second before it was sent."""
+    lost = _lost_credit(village)
+    with time_machine.travel(clock.now() + timedelta(minutes=90), tick=False):
+        jobs_work()
+        village.consumer(f"add.{village.pin}.{village.token()}")
+        if handed_over:
+            village.hand_over()
+        else:
+            Message.objects.filter(state="queued", kind="job").update(state="sending")
+        village.meter_says(REPORT.format(ONE, clock.now() - timedelta(minutes=1), 595))
+    lost.refresh_from_db()
+    assert lost.state == "unconfirmed"
+
+
+def test_a_rise_that_an_acknowledged_credit_explains_does_not_settle_a_lost_one(
+    village: Village,
+) -> None:
+    """Acknowledged without a credit; then a report from before it comes late."""
+    lost = _lost_credit(village)
+    with time_machine.travel(clock.now() + timedelta(minutes=90), tick=False) as traveller:
+        jobs_work()
+        village.consumer(f"add.{village.pin}.{village.token()}")
+        village.hand_over()
+        second = Job.objects.exclude(pk=lost.pk).get()
+        village.meter_says(f"(job=delete&jobid={second.pk})")
+        village.meter_says(REPORT.format(ONE, clock.now() - timedelta(minutes=2), 95))
+        traveller.shift(timedelta(minutes=30))
+        village.meter_says(REPORT.format(ONE, clock.now(), 590))
+    lost.refresh_from_db()
+    assert lost.state == "unconfirmed"
+
+
+def test_the_largest_and_the_smallest_credit_are_kept(village: Village) -> None:
+    edge = "99999999999999.99"
+    now = clock.now()
+    village.meter_says(REPORT.format(ONE, now - timedelta(minutes=9), edge))
+    assert village.circuit.credit == Decimal(edge)
+    village.meter_says(REPORT.format(ONE, now - timedelta(minutes=8), f"-{edge}"))
+    assert village.circuit.credit == -Decimal(edge)
+    assert village.meter_says(REPORT.format(ONE, now, "100000000000000")).outcome == "error"
+    assert village.meter_says("(job=delete&jobid=1&cr=1e9)").outcome == "error"
