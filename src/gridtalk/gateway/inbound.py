@@ -5,7 +5,7 @@ what it does and the mark that it is handled are one commit. Nothing here talks 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -69,12 +69,12 @@ def handle_waiting() -> int:
     meetings = 0
     while True:
         try:
-            reports, others = _reports_handle()
+            reports, others, meters = _reports_handle()
             if not reports and not others:
                 return handled
             handled += reports
             for pk in others:
-                handled += message_handle(message_id=pk)
+                handled += message_handle(message_id=pk, meters=meters)
         except OperationalError as error:
             meetings += 1
             if meetings > MEETINGS or not isinstance(error.__cause__, DeadlockDetected):
@@ -88,8 +88,11 @@ def _due() -> Q:
     )
 
 
-def _reports_handle() -> tuple[int, list[int]]:
-    """Take a batch; store the reports in it. Returns how many those were, and the others' ids."""
+def _reports_handle() -> tuple[int, list[int], dict[str, Meter] | None]:
+    """Take a batch; store the reports in it.
+
+    Returns how many those were, the others' ids, and the meters that are known by their numbers.
+    """
     try:
         with transaction.atomic(durable=True):
             taken = list(
@@ -98,25 +101,25 @@ def _reports_handle() -> tuple[int, list[int]]:
                 .order_by("pk")
                 .select_related("communication_interface")[:BATCH]
             )
-            batch = messages_sort(taken)
+            meters = meters_by_number(numbers=[incoming.number for incoming in taken])
+            batch = messages_sort(taken, meters)
             reports = [item for item in batch if isinstance(item.message, wire.PrimaryLogs)]
             if reports:
                 reports_store(reports)
             stored = {item.incoming.pk for item in reports}
             others = [item.incoming.pk for item in batch if item.incoming.pk not in stored]
-            return len(reports), others
+            return len(reports), others, meters
     except OperationalError:
         raise  # see handle_waiting
     except Exception:
         # One of the reports makes us fail: alone, each shows which. Nothing of the batch is stored.
         log.exception("a batch of reports failed; its messages are handled one by one")
         waiting = IncomingMessage.objects.filter(_due()).order_by("pk")
-        return 0, list(waiting.values_list("pk", flat=True)[:BATCH])
+        return 0, list(waiting.values_list("pk", flat=True)[:BATCH]), None
 
 
-def messages_sort(taken: Sequence[IncomingMessage]) -> list[Sorted]:
-    """Whose each message is and, for a meter's, what it says."""
-    meters = meters_by_number(numbers=[incoming.number for incoming in taken])
+def messages_sort(taken: Sequence[IncomingMessage], meters: Mapping[str, Meter]) -> list[Sorted]:
+    """Whose each message is and, for a meter's, what it says; ``meters`` are by their number."""
     found = []
     for incoming in taken:
         meter = meters.get(incoming.number)
@@ -189,8 +192,10 @@ def _credit_time(change: CircuitChange) -> datetime:
     )
 
 
-def message_handle(*, message_id: int) -> int:
+def message_handle(*, message_id: int, meters: Mapping[str, Meter] | None = None) -> int:
     """Handle one message in a transaction of its own; 1 where it was handled, else 0.
+
+    ``meters``: those that were looked up a moment ago for the whole batch, by their number.
 
     What makes us fail is tried again after growing pauses, and then given up: stored, marked, and
     in the system log. It never stops the others.
@@ -205,7 +210,9 @@ def message_handle(*, message_id: int) -> int:
             )
             if incoming is None:
                 return 0  # another worker has it
-            handled = _handle(messages_sort([incoming])[0])
+            if meters is None:
+                meters = meters_by_number(numbers=[incoming.number])
+            handled = _handle(messages_sort([incoming], meters)[0])
             _mark(incoming, handled)
             return 1
     except OperationalError:

@@ -20,7 +20,7 @@ def circuit_get_by_pin(*, pin: str) -> Circuit | None:
     """The circuit with that account number, in any case of letters; None where there is none."""
     return (
         Circuit.objects.filter(pin__iexact=pin, retired_at__isnull=True)
-        .select_related("meter__communication_interface", "account")
+        .select_related("meter", "account")
         .first()
     )
 

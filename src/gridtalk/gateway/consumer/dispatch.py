@@ -17,24 +17,23 @@ def consumer_message_handle(*, incoming: IncomingMessage) -> str:
     """
     interface = incoming.communication_interface
     number = incoming.number
-    lang = language_of_number(number=number) or interface.lang
     parsed = parse_command(incoming.text)
     if isinstance(parsed, Hint):
-        reply(incoming=incoming, lang=lang, key=f"hint_{parsed.action}")
+        _reply_to_number(incoming, f"hint_{parsed.action}")
         return "hint"
     if not isinstance(parsed, Command):
-        return _help(incoming, lang)
+        return _help(incoming)
     if parsed.action == "help":
-        reply(incoming=incoming, lang=lang, key="help")
+        _reply_to_number(incoming, "help")
         return "help"
     if limits.guesses_used_up(number=number):
         if not limits.told_lately(number=number, outcome="locked out"):
-            reply(incoming=incoming, lang=lang, key="locked_out")
+            _reply_to_number(incoming, "locked_out")
             return "locked out"
         return "locked out, silent"
     circuit = circuit_get_by_pin(pin=parsed.pin or "")
     if circuit is None or circuit.is_main:
-        reply(incoming=incoming, lang=lang, key="account_unknown")
+        _reply_to_number(incoming, "account_unknown")
         return "wrong pin"
     request = Request(
         incoming=incoming, command=parsed, circuit=circuit, lang=language(circuit, interface)
@@ -42,9 +41,15 @@ def consumer_message_handle(*, incoming: IncomingMessage) -> str:
     return BY_ACTION[parsed.action].run(request)
 
 
-def _help(incoming: IncomingMessage, lang: str) -> str:
+def _reply_to_number(incoming: IncomingMessage, key: str) -> None:
+    """Answer where no account was named: in the language of the account with that phone."""
+    lang = language_of_number(number=incoming.number) or incoming.communication_interface.lang
+    reply(incoming=incoming, lang=lang, key=key)
+
+
+def _help(incoming: IncomingMessage) -> str:
     """The help text, at most once an hour per number: two machines must not talk for ever."""
     if limits.told_lately(number=incoming.number, outcome="unknown"):
         return "unknown, silent"
-    reply(incoming=incoming, lang=lang, key="help")
+    _reply_to_number(incoming, "help")
     return "unknown"
