@@ -67,6 +67,7 @@ class Village:
         states = {
             MessageOutcome.FAILED: Message.State.FAILED,
             MessageOutcome.UNDELIVERED: Message.State.FAILED,
+            MessageOutcome.REFUSED: Message.State.FAILED,
         }
         texts = []
         for message in JobMessage.objects.filter(state="queued").order_by("pk"):

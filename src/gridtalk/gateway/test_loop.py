@@ -241,7 +241,7 @@ def test_credit_is_sent_again_where_the_hand_over_provably_failed(village: Villa
     message.state = "failed"
     message.save()
     with transaction.atomic():
-        jobs.job_message_outcome(message=message, outcome=MessageOutcome.UNDELIVERED)
+        jobs.job_message_outcome(message=message, outcome=MessageOutcome.REFUSED)
     assert village.job().state == "queued"
     with time_machine.travel(clock.now() + timedelta(minutes=3)):
         jobs_work()

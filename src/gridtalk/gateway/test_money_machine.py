@@ -283,15 +283,19 @@ class Money(RuleBasedStateMachine):
         self._reports(self.arrived[which % len(self.arrived)], report)
 
     @precondition(lambda self: self.air)
-    @rule(which=few, lies=st.booleans())
-    def network_gives_up(self, which: int, lies: bool) -> None:
+    @rule(
+        which=few,
+        lies=st.booleans(),
+        report=st.sampled_from([Report.REFUSED, Report.UNDELIVERED]),
+    )
+    def network_gives_up(self, which: int, lies: bool, report: Report) -> None:
         leased, _ = self.air[which % len(self.air)]
-        if lies:
+        if lies and report is Report.REFUSED:
             for word in _JOB.findall(leased.text):
                 self.allowed[int(word[1])] += 1
-        else:
+        if not lies:
             self.air.pop(which % len(self.air))
-        self._reports(leased, Report.UNDELIVERED)
+        self._reports(leased, report)
 
     def _reports(self, leased: Any, report: Report) -> None:
         assert delivery_report_take(report=DeliveryReport(leased.uuid, report, "as it says"))

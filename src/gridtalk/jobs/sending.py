@@ -72,7 +72,9 @@ def job_message_outcome(*, message: Message, outcome: MessageOutcome) -> None:
         if job.state not in OPEN_STATES:
             # Cancelled or reversed while the provider refused it: it must not go out any more.
             _withdraw(Message.objects.filter(pk=message.pk))
-    elif outcome in {MessageOutcome.FAILED, MessageOutcome.UNDELIVERED}:
+    elif outcome == MessageOutcome.UNDELIVERED and not may_send_again(_with_circuit(job)):
+        _not_delivered(job=job, message=message, at=now)
+    elif outcome in {MessageOutcome.FAILED, MessageOutcome.REFUSED, MessageOutcome.UNDELIVERED}:
         _not_handed_over(job=job, message=message, outcome=outcome, at=now)
 
 
@@ -107,6 +109,18 @@ def _next_attempt_set(*, job: Job, at: datetime) -> None:
     job.next_attempt_at = (
         min(at + pause(job.attempts), expires) if may_send_again(again) else expires
     )
+
+
+def _not_delivered(*, job: Job, message: Message, at: datetime) -> None:
+    """Networks have reported *undeliverable* of what arrived after all: no proof, so credit for a
+    meter that forgets becomes unconfirmed at once, and a person decides.
+    """
+    if job.state == State.QUEUED and job.sent_at is None:
+        job_handed_over(job=job, at=at)  # the report came before the provider's answer
+    if job.state == State.SENT:
+        job.expires_at = job.next_attempt_at = at
+    job.note = f"not delivered: {message.last_error}"[:500]
+    job.save(update_fields=["expires_at", "next_attempt_at", "note"])
 
 
 def _not_handed_over(*, job: Job, message: Message, outcome: MessageOutcome, at: datetime) -> None:

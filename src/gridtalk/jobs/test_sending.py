@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 
 SENT, UNKNOWN, RETRY = MessageOutcome.SENT, MessageOutcome.UNKNOWN, MessageOutcome.RETRY
 FAILED, DELIVERED = MessageOutcome.FAILED, MessageOutcome.DELIVERED
+REFUSED = MessageOutcome.REFUSED
 UNDELIVERED = MessageOutcome.UNDELIVERED
 STATES = {SENT: "sent", UNKNOWN: "sent", RETRY: "queued", DELIVERED: "delivered"}
 
@@ -91,12 +92,15 @@ def unconfirmed(circuit: Circuit) -> AddCredit:
         ([RETRY], False, "queued", 1),
         ([RETRY, SENT], False, "sent", 0),
         ([UNKNOWN, SENT], False, "sent", 0),
-        ([SENT, UNDELIVERED], False, "queued", 0),
-        ([SENT, UNDELIVERED, DELIVERED], False, "sent", 0),
-        ([UNKNOWN, UNDELIVERED], False, "queued", 0),
+        ([SENT, REFUSED], False, "queued", 0),
+        ([SENT, REFUSED, DELIVERED], False, "sent", 0),
+        ([UNKNOWN, REFUSED], False, "queued", 0),
         ([FAILED], False, "queued", 0),
         ([FAILED, DELIVERED], False, "sent", 0),
-        ([SENT, UNDELIVERED, DELIVERED], True, "sent", 0),
+        ([SENT, REFUSED, DELIVERED], True, "sent", 0),
+        ([SENT, UNDELIVERED], False, "sent", 0),
+        ([UNDELIVERED, SENT], False, "sent", 0),
+        ([SENT, UNDELIVERED], True, "queued", 0),
     ],
 )
 def test_outcomes_in_any_order(
@@ -114,7 +118,7 @@ def test_a_sending_taken_for_lost_that_arrived_stops_the_next(circuit: Circuit) 
     job = redeem(circuit)
     first = last(job)
     tell(first, SENT)
-    tell(first, UNDELIVERED)
+    tell(first, REFUSED)
     with minutes_later(5):
         jobs.jobs_due_work()
         assert waiting(job) == 1
@@ -125,12 +129,25 @@ def test_a_sending_taken_for_lost_that_arrived_stops_the_next(circuit: Circuit) 
         assert waiting(job) == 0
 
 
+def test_undelivered_credit_of_a_meter_that_forgets_waits_for_a_person(circuit: Circuit) -> None:
+    """Networks have said so of what arrived after all: it is not sent again by itself."""
+    job = redeem(circuit)
+    tell(last(job), SENT)
+    tell(last(job), UNDELIVERED)
+    jobs.jobs_due_work()
+    assert (state(job), waiting(job)) == ("unconfirmed", 0)
+    with minutes_later(90):
+        jobs.jobs_due_work()
+        assert (state(job), waiting(job)) == ("unconfirmed", 0)
+    assert "not delivered" in Job.objects.get(pk=job.pk).note
+
+
 def test_the_same_at_a_meter_that_knows_its_jobs_may_go_on(circuit: Circuit) -> None:
     Meter.objects.update(knows_job_ids=True)
     job = redeem(circuit)
     first = last(job)
     tell(first, SENT)
-    tell(first, UNDELIVERED)
+    tell(first, REFUSED)
     with minutes_later(5):
         jobs.jobs_due_work()
         tell(first, DELIVERED)
@@ -150,7 +167,7 @@ def test_credit_given_up_as_never_handed_over_that_arrived_is_unconfirmed(circui
     assert state(job) == "done"
 
 
-@pytest.mark.parametrize("outcome", [FAILED, UNDELIVERED])
+@pytest.mark.parametrize("outcome", [FAILED, REFUSED])
 def test_what_a_person_sent_again_in_vain_is_the_persons_again(
     circuit: Circuit, outcome: MessageOutcome
 ) -> None:
@@ -158,7 +175,7 @@ def test_what_a_person_sent_again_in_vain_is_the_persons_again(
     job = unconfirmed(circuit)
     with minutes_later(70):
         jobs.credit_resend(job=job, user=None, reason="it did not arrive")
-        if outcome is UNDELIVERED:
+        if outcome is REFUSED:
             tell(last(job), SENT)
         tell(last(job), outcome)
     with minutes_later(140):
@@ -171,7 +188,7 @@ def test_what_a_person_sent_again_in_vain_is_the_persons_again(
 def test_nothing_is_done_for_what_was_reversed(circuit: Circuit) -> None:
     job = unconfirmed(circuit)
     jobs.credit_reverse(job=job, user=None, reason="lost")
-    for outcome in (UNDELIVERED, DELIVERED, RETRY, FAILED, SENT):
+    for outcome in (REFUSED, DELIVERED, RETRY, FAILED, SENT):
         tell(last(job), outcome)
         jobs.jobs_due_work()
         assert (state(job), waiting(job)) == ("cancelled", 0)
@@ -225,7 +242,7 @@ class TestPolling:
         jobs.job_acknowledge(job_id=job.pk, meter=meter)
         assert jobs.jobs_for_poll(meter=meter) == []
 
-    @pytest.mark.parametrize("outcome", [FAILED, SENT, UNKNOWN, UNDELIVERED])
+    @pytest.mark.parametrize("outcome", [FAILED, SENT, UNKNOWN, REFUSED])
     def test_credit_in_the_senders_hands_is_not_polled(
         self, circuit: Circuit, outcome: MessageOutcome
     ) -> None:
@@ -234,7 +251,7 @@ class TestPolling:
         Message.objects.filter(pk=last(job).pk).update(state="sending")
         assert jobs.jobs_for_poll(meter=circuit.meter) == []
         tell(last(job), outcome)
-        assert len(jobs.jobs_for_poll(meter=circuit.meter)) == (outcome in {FAILED, UNDELIVERED})
+        assert len(jobs.jobs_for_poll(meter=circuit.meter)) == (outcome in {FAILED, REFUSED})
         with minutes_later(30):
             jobs.jobs_due_work()
         assert waiting(job) == 0

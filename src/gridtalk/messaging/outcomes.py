@@ -22,7 +22,8 @@ class MessageOutcome(StrEnum):
     RETRY = "retry"  # provably not handed over; we try again
     FAILED = "failed"  # provably not handed over; we do not try again
     DELIVERED = "delivered"  # the phone has it
-    UNDELIVERED = "undelivered"  # the provider took it and could not deliver it
+    UNDELIVERED = "undelivered"  # the network took it and says that it could not deliver it
+    REFUSED = "refused"  # the network refused what the provider had taken: it never left
 
 
 def outcome_tell(message: Message, outcome: MessageOutcome) -> None:

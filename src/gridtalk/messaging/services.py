@@ -98,11 +98,13 @@ def delivery_report_take(*, report: DeliveryReport) -> bool:
                 _settle(message, State.DELIVERED, MessageOutcome.DELIVERED)
             case Report.UNDELIVERED if message.state in ON_ITS_WAY:
                 _settle(message, State.FAILED, MessageOutcome.UNDELIVERED, error=report.detail)
+            case Report.REFUSED if message.state in ON_ITS_WAY:
+                _settle(message, State.FAILED, MessageOutcome.REFUSED, error=report.detail)
             case Report.TAKEN if message.state in {State.QUEUED, State.SENDING}:
                 _settle(message, State.SENT, MessageOutcome.SENT)
             case _:
                 return True
-    if report.state is Report.UNDELIVERED:
+    if report.state in {Report.UNDELIVERED, Report.REFUSED}:
         interface_error_note(
             interface_id=message.communication_interface_id,
             error=f"message {message.uuid}: {report.detail}",

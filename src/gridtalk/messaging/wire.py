@@ -39,7 +39,8 @@ class Report(StrEnum):
     """What a delivery report says of a message."""
 
     DELIVERED = "delivered"  # the phone has it
-    UNDELIVERED = "undelivered"  # it will never reach the phone
+    UNDELIVERED = "undelivered"  # the network took it and says that it did not reach the phone
+    REFUSED = "refused"  # the network refused it: it never left
     TAKEN = "taken"  # the network took it
     WAITING = "waiting"  # still on its way; nothing to write down
 

@@ -178,7 +178,7 @@ def test_captured_reports(entry: dict[str, str]) -> None:
     [
         ("2", Report.UNDELIVERED, "Kannel reports: undeliverable (NACK/0x08)"),
         ("4", Report.WAITING, "NACK/0x08"),
-        ("16", Report.UNDELIVERED, "Kannel reports: the SMSC refused it (NACK/0x08)"),
+        ("16", Report.REFUSED, "Kannel reports: the SMSC refused it (NACK/0x08)"),
         ("32", Report.WAITING, "NACK/0x08"),
     ],
 )

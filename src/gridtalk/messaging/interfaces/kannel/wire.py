@@ -111,17 +111,17 @@ def parse_report(message_uuid: UUID, request: InboundRequest) -> DeliveryReport:
         case "1":
             return DeliveryReport(message_uuid, Report.DELIVERED, answer)
         case "2":
-            return _lost(message_uuid, "undeliverable", answer)
+            return _lost(message_uuid, Report.UNDELIVERED, "undeliverable", answer)
         case "4" | "32":
             return DeliveryReport(message_uuid, Report.WAITING, answer)
         case "8":
             return DeliveryReport(message_uuid, Report.TAKEN, answer)
         case "16":
-            return _lost(message_uuid, "the SMSC refused it", answer)
+            return _lost(message_uuid, Report.REFUSED, "the SMSC refused it", answer)
         case _:
             raise UserError(f"type “{kind[:20]}” is no delivery report of Kannel")
 
 
-def _lost(message_uuid: UUID, what: str, answer: str) -> DeliveryReport:
+def _lost(message_uuid: UUID, report: Report, what: str, answer: str) -> DeliveryReport:
     detail = f"Kannel reports: {what}" + (f" ({answer})" if answer else "")
-    return DeliveryReport(message_uuid, Report.UNDELIVERED, detail)
+    return DeliveryReport(message_uuid, report, detail)
