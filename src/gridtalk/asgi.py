@@ -1,11 +1,13 @@
 """The web process: a thin ASGI router before Django, which runs as WSGI in lasting threads.
 
+``routes`` are served here, without a thread: ``/events`` (``web/events.py``).
+
 Measured (ARCHITECTURE.md): Django as ASGI serves plain views eight times slower; this way they run
 at full speed beside open event streams.
 """
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -39,13 +41,17 @@ class Router:
     is dropped, so that the thread does not wait for ever.
     """
 
-    def __init__(self, django: Any) -> None:
+    def __init__(self, django: Any, routes: Mapping[str, Any] | None = None) -> None:
         self.django = django
+        self.routes = routes or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's event, as ASGI has it."""
         if scope["type"] != "http":
             await self.django(scope, receive, send)
+            return
+        if route := self.routes.get(scope.get("path", "")):
+            await route(scope, receive, send)
             return
         try:
             body = await _whole_body(scope, receive)
@@ -108,6 +114,12 @@ async def _refuse(send: Send) -> None:
 
 
 django_application = get_wsgi_application()
+
+# It needs models, and these need Django set up.
+from gridtalk.web import events  # noqa: E402
+
 # Each thread keeps one database connection.
 _wsgi: Any = django_application
-application = Router(WSGIMiddleware(_wsgi, workers=settings.GRIDTALK_WEB_THREADS))
+application = Router(
+    WSGIMiddleware(_wsgi, workers=settings.GRIDTALK_WEB_THREADS), {events.PATH: events.Events()}
+)

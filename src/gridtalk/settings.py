@@ -123,6 +123,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "gridtalk.web.context.pages",
             ],
         },
     }
@@ -189,6 +190,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
+#: What Vite built has a hash in its name: browsers keep it.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/web/build/assets/.+$"
 
 # --- Mail ---------------------------------------------------------------------------------------
 
@@ -211,6 +214,9 @@ DEFAULT_FROM_EMAIL = os.environ.get("GRIDTALK_EMAIL_FROM", "gridtalk@localhost")
 GRIDTALK_BELLS = _flag("GRIDTALK_BELLS", default=True)
 #: Threads of a web process that run Django; each keeps one database connection.
 GRIDTALK_WEB_THREADS = _number("GRIDTALK_WEB_THREADS", 8)
+#: The demo's simulated phones: the address, with its key, to which its page posts what a phone
+#: says. Empty on every real server: there is no such page.
+GRIDTALK_DEMO_PHONES = os.environ.get("GRIDTALK_DEMO_PHONES", "")
 #: The bells of all drains; the clock rings them every 5 seconds (core/drains.py).
 BELLS = [
     "gridtalk.messaging.bells.SEND",

@@ -12,3 +12,5 @@ ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 AXES_ENABLED = False
+# As in the demo, so that the sweeps over all pages see its phone.
+GRIDTALK_DEMO_PHONES = "http://127.0.0.1:1/phones/key"

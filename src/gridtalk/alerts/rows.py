@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection
 
 from gridtalk.alerts.models import Alert
+from gridtalk.core.events import events_notify, meter_topic
 
 _OPEN = """
 INSERT INTO alerts (kind, raised_at, last_raised_at, repeats, meter_id, circuit_id, topic,
@@ -104,6 +105,7 @@ def alerts_open(
             new = by_key[NewAlert(meter_id, circuit_id, topic).key]
             opened.append(Opened(alert_id, created=repeats == 0, new=new))
     _children_insert(model=model, opened=[one for one in opened if one.created])
+    events_notify(meter_topic(one.new.meter_id) for one in opened)
     return opened
 
 

@@ -11,7 +11,7 @@ from gridtalk.demo.curves import EARLY, HOUSEHOLD, SHOP
 from gridtalk.demo.history import history_write
 from gridtalk.demo.network import Network
 from gridtalk.demo.people import Person
-from gridtalk.demo.server import Server
+from gridtalk.demo.server import PhonesDoor, Server
 from gridtalk.demo.story import Story, StoryFailed, VillageClock
 from gridtalk.demo.summary import summary_tell
 from gridtalk.demo.telling import Teller
@@ -39,7 +39,7 @@ ADMIN = "admin"
 HISTORY = timedelta(days=7)
 
 
-def day_play(server: Server, *, once: bool, pace_s: float, seed: int) -> int:
+def day_play(server: Server, *, phones: PhonesDoor, once: bool, pace_s: float, seed: int) -> int:
     """Make a village on the running server, play its day, and live on unless ``once``.
 
     Returns the exit code: 0, or 1 where the story failed or the books do not agree.
@@ -48,7 +48,7 @@ def day_play(server: Server, *, once: bool, pace_s: float, seed: int) -> int:
     password = _admin_password_set()
     clock = VillageClock(datetime.now(ZoneInfo(ZONE)))
     teller = Teller(names={}, time=lambda: clock.now)
-    network = Network(seed=seed, listener=teller.text)
+    network = Network(seed=seed, listener=teller.text, port=phones.port, phones_key=phones.key)
     village = _village_make(network, server, clock.now - HISTORY, seed)
     history_write(phone=village.meter, row=village.row, until=clock.now)
     prefix = village.gateway.number[:-4]

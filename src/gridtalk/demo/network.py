@@ -7,28 +7,46 @@ Kannel does with ``http-request-retry``. One network serves any number of phones
 """
 
 import hmac
+import json
 import logging
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol, Self
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import Protocol, Self
+from urllib.parse import unquote_to_bytes
 
 import urllib3
 
 from gridtalk.demo.air import DELIVERED, SMSC_TOOK, Air, Faults, decoded, expanded
-from gridtalk.demo.courier import Courier
+from gridtalk.demo.courier import Courier, Errand
+from gridtalk.demo.network_http import NetworkServer
 
 log = logging.getLogger(__name__)
 
 ACCEPTED = "0: Accepted for delivery"
 #: A request to the server that takes longer is given up and tried again.
 TIMEOUT_S = 10.0
+
+
+class Carrier(Protocol):
+    """What runs errands: a :class:`Courier`, or one whose time is simulated."""
+
+    failures: list[Exception]
+
+    def start(self) -> None:
+        """Begin to run errands."""
+
+    def stop(self) -> None:
+        """Drop what waits."""
+
+    def post(self, errand: Errand, *, delay_s: float = 0.0) -> None:
+        """Have an errand run after so many seconds."""
+
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is being done."""
 
 
 class Phone(Protocol):
@@ -85,6 +103,8 @@ class Network:
         retry_pause_s: float = 0.2,
         keep: bool = True,
         listener: Callable[[Carried], None] | None = None,
+        phones_key: str = "",
+        courier: Carrier | None = None,
     ) -> None:
         self._phones: dict[str, Phone] = {}
         self._off: dict[str, list[Callable[[], None]]] = {}
@@ -95,15 +115,16 @@ class Network:
         #: Called with ``asked`` before a ``sendsms`` request (its query) is taken, with ``taken``
         #: after, before it is answered. Where it says no to the first, the request is dropped.
         self.gate: Callable[[str, str], bool] = _open_gate
-        self._courier = Courier()
+        self._courier: Carrier = courier or Courier()
         self._http = urllib3.PoolManager(maxsize=32, retries=False, timeout=TIMEOUT_S)
         self._retry_pause_s = retry_pause_s
         self._keep = keep
         self._listener = listener
+        self._phones_key = phones_key
         self.carried: list[Carried] = []
         self.answered: dict[str, Carried] = {}
         self.refused: dict[str, int] = {}
-        self._server = _Server(("127.0.0.1", port), self)
+        self._server = NetworkServer(("127.0.0.1", port), self)
 
     @property
     def port(self) -> int:
@@ -124,6 +145,10 @@ class Network:
         self._server.shutdown()
         self._server.server_close()
         self._http.clear()
+
+    def close(self) -> None:
+        """Free the port of a network that was never started."""
+        self._server.server_close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -159,6 +184,10 @@ class Network:
         """What went wrong in the simulator itself."""
         return self._courier.failures
 
+    def arrivals(self, number: str) -> list[float]:  # noqa: ARG002  for whoever wants it
+        """After how many seconds each copy of a phone's next text arrives, up or down."""
+        return self._air.arrivals()
+
     # --- up: phone → server ----------------------------------------------------------------------
 
     def say(self, sender: str, receiver: str, text: str) -> str:
@@ -168,7 +197,7 @@ class Network:
         """
         with self._lock:
             gateway = self._gateways[_digits(receiver)]
-            arrivals = self._air.arrivals()
+            arrivals = self.arrivals(sender)
         ids = [str(uuid.uuid4()) for _ in arrivals or (0.0,)]
         for message_id in ids:
             self._note(Carried("up", sender, receiver, text, message_id))
@@ -176,6 +205,26 @@ class Network:
             carried = Carried("up", sender, receiver, text, message_id)
             self._courier.post(_Inbound(self, gateway, carried), delay_s=delay)
         return ids[0]
+
+    def said(self, key: str, body: bytes) -> tuple[int, str]:
+        """Let a phone of the demo's page speak: a JSON object of ``from``, ``to`` and ``text``.
+
+        The status and what was wrong: 403 for a wrong key (or where there is none), 400 for a body
+        that is none, 404 for a phone or gateway that is not in this network, 202 where it is sent.
+        """
+        if not self._phones_key or not hmac.compare_digest(key.encode(), self._phones_key.encode()):
+            return HTTPStatus.FORBIDDEN, "wrong key"
+        try:
+            given = json.loads(body)
+            sender, receiver, text = (str(given[name]) for name in ("from", "to", "text"))
+        except (ValueError, KeyError, TypeError):
+            return HTTPStatus.BAD_REQUEST, "a JSON object with from, to and text is needed"
+        with self._lock:
+            known = _digits(sender) in self._phones and _digits(receiver) in self._gateways
+        if not known:
+            return HTTPStatus.NOT_FOUND, "no such phone or gateway in this network"
+        self.say(sender, receiver, text)
+        return HTTPStatus.ACCEPTED, "sent"
 
     def hand_in(self, gateway: Gateway, carried: Carried) -> bool:
         """Hand one text to the server; whether it answered that it has it."""
@@ -224,7 +273,7 @@ class Network:
     def _send(self, carried: Carried, report: str, mask: int) -> None:
         self._note(carried)
         with self._lock:
-            arrivals = self._air.arrivals()
+            arrivals = self.arrivals(carried.receiver)
         if report and mask & SMSC_TOOK:
             self._courier.post(_Report(self, report, SMSC_TOOK))
         for copy, delay in enumerate(arrivals):
@@ -317,53 +366,6 @@ class _Delivery:
 
     def __call__(self) -> None:
         self._network.deliver(self._carried, self._report)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], network: Network) -> None:
-        self.network = network
-        super().__init__(address, _Handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A peer that was killed while we answered is what the fault tests are about."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def setup(self) -> None:
-        super().setup()
-        # Without it, Nagle and the client's delayed acknowledgement add 40 ms to each answer.
-        self.connection.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY
-
-    def do_GET(self) -> None:
-        address = urlsplit(self.path)
-        if address.path == "/cgi-bin/sendsms":
-            network = self.server.network
-            time.sleep(network.answer_s / 2)
-            if not network.gate("asked", address.query):
-                self.close_connection = True
-                return
-            status, text = network.sendsms(address.query)
-            network.gate("taken", address.query)
-            time.sleep(network.answer_s / 2)
-        else:
-            status, text = HTTPStatus.NOT_FOUND, "Unknown request."
-        body = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Silence: the URL carries a password."""
 
 
 def _open_gate(phase: str, query: str) -> bool:  # noqa: ARG001

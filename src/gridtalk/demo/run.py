@@ -1,6 +1,7 @@
 """``gridtalk demo``: a living village against a real server, told in the terminal."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ import click
 
 from gridtalk.cli import environment
 from gridtalk.core.errors import SetupError
-from gridtalk.demo.server import Server, free_port, operators_own_forget
+from gridtalk.demo.server import PhonesDoor, Server, free_port, operators_own_forget
 
 PORT = 8000
 
@@ -29,7 +30,12 @@ def demo(*, port: int, once: bool, pace: float, seed: int) -> int:
     operators_own_forget()
     if port and free_port(port) != port:
         raise SetupError(f"port {port} is in use by another program; choose another with --port")
-    server = Server(data_dir, port=port or free_port(PORT))
+    phones = PhonesDoor(free_port(), secrets.token_urlsafe(24))
+    server = Server(
+        data_dir,
+        port=port or free_port(PORT),
+        environment={"GRIDTALK_DEMO_PHONES": phones.address},
+    )
     click.echo(f"Starting a server for the village; its data are in {data_dir}")
     try:
         server.start()
@@ -37,7 +43,7 @@ def demo(*, port: int, once: bool, pace: float, seed: int) -> int:
         with _django(data_dir):
             from gridtalk.demo.day import day_play  # noqa: PLC0415  Django is set up only now
 
-            return day_play(server, once=once, pace_s=pace, seed=seed)
+            return day_play(server, phones=phones, once=once, pace_s=pace, seed=seed)
     except KeyboardInterrupt:
         return 0
     finally:

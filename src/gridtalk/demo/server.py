@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridtalk.cli import launch
@@ -31,6 +32,7 @@ OPERATORS_OWN = frozenset(
         "GRIDTALK_SECRET_KEY",
         "GRIDTALK_ENCRYPTION_KEY",
         "GRIDTALK_BELLS",
+        "GRIDTALK_DEMO_PHONES",
         "GRIDTALK_SUPERVISED",
         "GRIDTALK_SUPERVISOR",
         "GRIDTALK_READY_FILE",
@@ -56,6 +58,19 @@ def operators_own_forget() -> None:
     """Forget, in this process, the operator's own database and secrets."""
     for name in OPERATORS_OWN:
         os.environ.pop(name, None)
+
+
+@dataclass(frozen=True)
+class PhonesDoor:
+    """Where the network takes what the page's phone says; ``key`` opens it."""
+
+    port: int
+    key: str = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """The address that the server posts to."""
+        return f"http://127.0.0.1:{self.port}/phones/{self.key}"
 
 
 class Server:

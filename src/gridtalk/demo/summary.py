@@ -14,6 +14,7 @@ from gridtalk.jobs.models import AddCredit
 from gridtalk.jobs.verify import main as verify
 from gridtalk.messaging.models import IncomingMessage, Message
 from gridtalk.telemetry.models import PrimaryLog
+from gridtalk.web.views.phone import CARDS_NOTE
 
 
 def summary_tell(
@@ -59,7 +60,9 @@ def differences(
     at_meter = sum((credit.amount for credit in applied), money.ZERO)
     jobs = AddCredit.objects.filter(circuit__meter=village.row)
     in_books = jobs.filter(state="done").aggregate(total=Sum("credit"))["total"] or money.ZERO
-    told = token_value * len(redeemed)
+    # Who played with the phone of the page meanwhile bought cards of their own.
+    played = jobs.filter(state="done", token__batch__note=CARDS_NOTE)
+    told = token_value * len(redeemed) + (played.aggregate(total=Sum("credit"))["total"] or 0)
     if not at_meter == in_books == told:
         found.append(f"credit: story {told}, meter {at_meter}, database {in_books}")
     if len({credit.job_id for credit in applied}) != len(applied):

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
+from psycopg.errors import DeadlockDetected
 
 from gridtalk.core import clock
+from gridtalk.core.events import events_notify, number_topic
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.messaging.interfaces.base import Way
@@ -40,7 +42,7 @@ _RESULT_SQL = """
                 %s::timestamptz[], %s::timestamptz[], %s::text[])
         AS d(id, attempts, state, error, next_at, lease_until, sent_at, provider_id)
     WHERE m.id = d.id AND m.attempts = d.attempts AND m.state = 'sending'
-    RETURNING m.id
+    RETURNING m.id, m.number
 """
 
 
@@ -179,18 +181,27 @@ def interface_came_back(*, interface_id: int) -> None:
 
 
 def _write(results: Sequence[Result]) -> set[int]:
-    """Write the results whose leases still hold; the ids of these."""
+    """Write the results whose leases still hold; the ids of these. Open pages are told."""
     columns = [list(column) for column in zip(*(r.columns() for r in results), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(_RESULT_SQL, columns)
-        return {row[0] for row in cursor.fetchall()}
+        written = cursor.fetchall()
+    events_notify(number_topic(number) for _, number in written)
+    return {message_id for message_id, _ in written}
 
 
 def _write_and_tell(result: Result) -> None:
     try:
-        with transaction.atomic():
-            if _write([result]):
-                outcome_tell(Message.objects.get(pk=result.message_id), result.outcome)
+        for tries_left in (2, 1, 0):
+            try:
+                with transaction.atomic():
+                    if _write([result]):
+                        outcome_tell(Message.objects.get(pk=result.message_id), result.outcome)
+                return
+            except OperationalError as error:
+                # Two met, and nothing of ours is left: what came of it must not be lost.
+                if not isinstance(error.__cause__, DeadlockDetected) or not tries_left:
+                    raise
     except Exception as error:  # noqa: BLE001  logged below
         # The owner's bug must not hold up the other messages. The row stays leased, and the end of
         # its lease tells the owner again.

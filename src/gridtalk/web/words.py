@@ -10,7 +10,7 @@ Text = str | Promise
 
 @dataclass(frozen=True)
 class Word:
-    """A state as a page shows it: an icon of ``icons.svg``, a word and a tone (a colour)."""
+    """A state as a page shows it: an icon (``frontend/icons.mjs``), a word and a tone."""
 
     text: Text
     icon: str
@@ -170,7 +170,16 @@ ACTIONS: dict[str, Text] = {
     "user_group_change": _("changed a user's group"),
     "user_password_renew": _("gave a user a new password"),
 }
+COMMANDS: dict[str, Text] = {
+    "balance": _("Balance"),
+    "add_credit": _("Add credit"),
+    "turn_on": _("Turn on"),
+    "turn_off": _("Turn off"),
+    "usage": _("Usage"),
+    "help": _("Help"),
+}
 WORDS: dict[str, dict[str, Text]] = {
+    "command": COMMANDS,
     "job": JOB_KINDS,
     "alert": ALERT_KINDS,
     "message": MESSAGE_KINDS,

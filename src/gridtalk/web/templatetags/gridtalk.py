@@ -5,14 +5,15 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django import template
-from django.templatetags.static import static
+from django.forms import BoundField
 from django.utils.formats import number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from gridtalk.core import clock
+from gridtalk.web import frontend
 from gridtalk.web.words import STATES, WORDS, Word
 
 register = template.Library()
@@ -27,9 +28,49 @@ def icon(name: str) -> SafeString:
     """An icon of our sprite; decoration: the word stands beside it."""
     return format_html(
         '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
-        static("web/icons.svg"),
+        frontend.entry("icons").script,
         name,
     )
+
+
+@register.simple_tag
+def entry(name: str) -> SafeString:
+    """The style sheets and the script of an entry of ``frontend/src``; for the page's head."""
+    built = frontend.entry(name)
+    styles = format_html_join(
+        "\n", '<link rel="stylesheet" href="{}">', ((href,) for href in built.styles)
+    )
+    imports = format_html_join(
+        "\n", '<link rel="modulepreload" href="{}">', ((href,) for href in built.imports)
+    )
+    script = (
+        format_html('<script type="module" src="{}"></script>', built.script)
+        if built.script
+        else ""
+    )
+    return format_html("{}{}{}", styles, imports, script)
+
+
+@register.simple_tag
+def entry_first(name: str) -> SafeString | str:
+    """The script of an entry that must run before anything is drawn."""
+    built = frontend.entry(name)
+    return format_html('<script src="{}"></script>', built.script) if built.script else ""
+
+
+@register.filter
+def control(field: BoundField) -> SafeString:
+    """The field's widget with the kit's classes, and all that Django says of it."""
+    kind = field.widget_type
+    if kind in {"checkbox", "checkboxselectmultiple", "radioselect"}:
+        css = "form-check-input"
+    elif kind in {"select", "selectmultiple", "nullbooleanselect"}:
+        css = "form-select"
+    else:
+        css = "form-control"
+    if field.errors:
+        css += " is-invalid"
+    return field.as_widget(attrs={"class": css})
 
 
 @register.simple_tag

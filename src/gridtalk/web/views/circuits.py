@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -25,6 +26,7 @@ from gridtalk.users.models import Permission
 from gridtalk.users.once import once
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.forms import AccountForm, CreditForm
+from gridtalk.web.series import SPANS, span_get
 
 LOGS_SHOWN = 24
 #: How far back the reports on this page go: a span lets PostgreSQL open few partitions.
@@ -92,6 +94,9 @@ def _page(request: HttpRequest, found: Circuit, credit_form: CreditForm) -> Http
         "circuit": found,
         "meter": found.meter,
         "zone": found.meter.time_zone,
+        "charts_url": reverse("web:circuit-series", args=[found.pk]),
+        "span": span_get(request.GET.get("span", "")),
+        "spans": list(SPANS.values()),
         "jobs": Job.objects.filter(circuit=found)
         .select_related("requested_by_user", "addcredit")
         .order_by("-pk")[:RECENT],

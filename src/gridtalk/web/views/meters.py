@@ -11,6 +11,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -28,6 +29,7 @@ from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.forms import FindForm, MeterForm
 from gridtalk.web.rows import message_rows
+from gridtalk.web.series import SPANS, span_get
 
 METERS_PER_PAGE = 100
 RECENT = 15
@@ -145,6 +147,9 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
     context = {
         "section": "meters",
         "meter": found,
+        "charts_url": reverse("web:meter-series", args=[found.pk]),
+        "span": span_get(request.GET.get("span", "")),
+        "spans": list(SPANS.values()),
         "state": meter_state(found, last),
         "last_reported_at": last,
         "circuits": circuits,

@@ -1,21 +1,23 @@
 """The first page: is everything all right?"""
 
 from datetime import timedelta
+from decimal import Decimal
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from gridtalk.alerts.selectors import alert_list
-from gridtalk.core import clock
+from gridtalk.core import clock, money
 from gridtalk.core.fields import id_at
-from gridtalk.jobs.models import OPEN_STATES, Job
+from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job
 from gridtalk.messaging.models import CommunicationInterface, Message
 from gridtalk.messaging.services import in_streak
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires
+from gridtalk.web.rows import message_rows
 from gridtalk.web.views.meters import MeterRow, meter_rows, meters_with_facts
 
 #: The last hour's messages are counted up to here; above it the page says "10,000+".
@@ -54,6 +56,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         "jobs_waiting": jobs.get("queued", 0) + jobs.get("sent", 0),
         "jobs_unconfirmed": jobs.get("unconfirmed", 0),
         "hour": hour,
+        "sold_today": sold_today(),
+        "feed": message_rows(
+            Message.objects.select_related("communication_interface").order_by("-pk")[:SHOWN]
+        ),
         "troubles": _troubles(silent, jobs.get("unconfirmed", 0), failing, hour),
     }
     return render(request, "web/overview.html", context)
@@ -66,6 +72,15 @@ def interface_state(interface: CommunicationInterface) -> str:
     if in_streak(interface):
         return "failing"
     return "new" if interface.last_sent_at is None else "working"
+
+
+def sold_today() -> Decimal:
+    """Credit that meters confirmed in the last 24 hours: in every zone of the world a day."""
+    since = clock.now() - timedelta(days=1)
+    sold: Decimal | None = AddCredit.objects.filter(
+        state=Job.State.DONE, ended_at__gte=since
+    ).aggregate(total=Sum("credit"))["total"]
+    return sold or money.ZERO
 
 
 def last_hour() -> dict[str, int | bool]:

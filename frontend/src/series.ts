@@ -1,0 +1,42 @@
+// What the server sends for charts, and how numbers and times of it are written.
+
+export interface Chart {
+  title: string;
+  unit: string;
+  kind: "bars" | "line" | "steps" | "level";
+  x: number[];
+  series: { label: string; y: (number | null)[] }[];
+  small?: boolean;
+  href?: string;
+}
+
+export interface Charts {
+  zone: string;
+  charts: Chart[];
+}
+
+/** A number with its unit, as the page's language writes it; a dash where there is none. */
+export function withUnit(value: number | null | undefined, unit: string, lang: string): string {
+  if (value === null || value === undefined) return "–";
+  const text = new Intl.NumberFormat(lang, { maximumFractionDigits: 2 }).format(value);
+  return unit ? `${text} ${unit}` : text;
+}
+
+/** Seconds since 1970 as a meter's local time. */
+export function localTime(seconds: number, zone: string): string {
+  const parts = new Intl.DateTimeFormat("sv-SE", {
+    timeZone: zone, dateStyle: "short", timeStyle: "short",
+  });
+  return parts.format(new Date(seconds * 1000));
+}
+
+/** The last value that is one, with its time. */
+export function last(chart: Chart): { at: number; value: number } | null {
+  const values = chart.series[0]?.y ?? [];
+  for (let index = values.length - 1; index >= 0; index -= 1) {
+    const value = values[index];
+    const at = chart.x[index];
+    if (value !== null && value !== undefined && at !== undefined) return { at, value };
+  }
+  return null;
+}
