@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import time_machine
 from django.conf import LazySettings
-from django.db import connection
+from django.db import OperationalError, connection
+from psycopg.errors import DeadlockDetected
 
 from gridtalk.core import clock, secrets
 from gridtalk.core.models import SystemLog
@@ -302,6 +303,22 @@ def test_an_owner_that_fails_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) ->
         messages_send(transport=FakeTransport())
     assert now_of(job).state == State.SENT
     assert told[-1] == (State.SENT, MessageOutcome.UNKNOWN)
+
+
+def test_a_deadlock_costs_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    queued(kannel(), job=True)
+    met: list[int] = []
+
+    def meeting_once(row: Message, outcome: MessageOutcome) -> None:
+        met.append(row.pk)
+        if len(met) == 1:
+            raise OperationalError("deadlock detected") from DeadlockDetected()
+        told.append((row.state, outcome))
+
+    monkeypatch.setattr(drain_results, "outcome_tell", meeting_once)
+    messages_send(transport=FakeTransport(WRONG))
+    assert told == [(State.FAILED, MessageOutcome.FAILED)]
+    assert len(met) == 2
 
 
 def test_a_password_that_cannot_be_read_is_said_and_loses_nothing() -> None:
