@@ -14,7 +14,9 @@ from typing import Any
 
 import click
 import psycopg
+from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import app
+from procrastinate.contrib.django.utils import connector_params
 
 from gridtalk.core.collector import collector_tune
 
@@ -43,7 +45,7 @@ async def _work(concurrency: int, queues: list[str] | None) -> bool:
     stopped = asyncio.create_task(stop.wait())
     if not await _database_back(stop):
         return False
-    connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
+    connector = _queue_connector()
     with app.replace_connector(connector) as connected:
         running = asyncio.create_task(_run(connected, concurrency, queues))
         watching = asyncio.create_task(_watch())
@@ -58,6 +60,19 @@ async def _work(concurrency: int, queues: list[str] | None) -> bool:
         running.cancel()
         await asyncio.wait({running}, timeout=STOP_SECONDS + 1)
         return False
+
+
+def _queue_connector() -> PsycopgConnector:
+    """The queue's own connections: their commits do not wait for the disk.
+
+    What a crash of the database itself takes away (some milliseconds) are bells, which ring again,
+    and marks that a task was done, which is then done again. The drains' connections are Django's
+    and do wait. Measured at 50 texts a second: four of eight waits for the disk a text were these.
+    """
+    parameters = connector_params()
+    asked = str(parameters.get("options") or "")
+    parameters["options"] = f"{asked} -c synchronous_commit=off".strip()
+    return PsycopgConnector(kwargs=parameters)
 
 
 async def _run(connected: Any, concurrency: int, queues: list[str] | None) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import connection, transaction
 from django.utils.module_loading import import_string
 from procrastinate import exceptions
 from procrastinate.contrib.django import app
@@ -28,6 +28,8 @@ QUEUE = "drains"
 #: After so long a run that finds ever more work lets a new task go on, so that a worker can stop.
 LONGEST_RUN_S = 10.0
 _WAITING = "SELECT 1 FROM procrastinate_jobs WHERE queueing_lock = %s AND status = 'todo' LIMIT 1"
+# A bell need not wait for the disk: one that a crash of the database takes away rings again.
+_UNHURRIED = "SELECT set_config('synchronous_commit', 'off', true)"
 
 
 def drain_task(name: str) -> Callable[[Callable[[], Any]], Any]:
@@ -73,13 +75,16 @@ def drain_enqueue(name: str) -> None:
 
     Called outside transactions. Raises Django's ``DatabaseError`` where the database fails.
     """
-    # Looking first spares PostgreSQL's log an error for each bell rung in vain.
-    with connection.cursor() as cursor:
-        cursor.execute(_WAITING, [name])
-        if cursor.fetchone():
-            return
+    own = not connection.in_atomic_block
     try:
-        app.configure_task(name, queue=QUEUE, queueing_lock=name).defer()
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Looking first spares PostgreSQL's log an error for each bell rung in vain.
+            cursor.execute(_WAITING, [name])
+            if cursor.fetchone():
+                return
+            if own:
+                cursor.execute(_UNHURRIED)
+            app.configure_task(name, queue=QUEUE, queueing_lock=name).defer()
     except exceptions.AlreadyEnqueued:
         return  # somebody rang between our look and our bell
     except exceptions.ConnectorException as error:

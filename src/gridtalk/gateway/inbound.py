@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import OperationalError, transaction
@@ -22,7 +24,7 @@ from gridtalk.core.events import events_notify, meter_topic, number_topic
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.gateway import limits
-from gridtalk.gateway.consumer.dispatch import consumer_message_handle
+from gridtalk.gateway.consumer.dispatch import consumer_message_handle, only_asks
 from gridtalk.gateway.meter import wire
 from gridtalk.gateway.meter.handlers import Handled, meter_message_handle, ping_handle
 from gridtalk.gateway.meter.readings import StoredReadings, incoming_mark_handled, readings_take
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 #: Messages that one transaction looks at; reports among them are stored together, and a circuit
 #: that reported several times is updated once.
 BATCH = 1500
+#: Questions that share a transaction; each adds some milliseconds to the first one's answer.
+QUESTIONS = 20
 #: Pauses before a message that made us fail is tried again; after the last it is given up.
 PAUSES = (1, 5, 30, 300)
 #: Deadlocks that one drain bears before it leaves the rest to the next bell.
@@ -57,6 +61,13 @@ class Sorted:
     message: wire.MeterMessage | None
 
 
+class Others(NamedTuple):
+    """Messages that are no reports, by their ids in order; ``questions`` lock nothing."""
+
+    ids: list[int]
+    questions: bool
+
+
 def handle_waiting() -> int:
     """Handle every message that is stored and due; returns how many. Run by the drain's task.
 
@@ -73,8 +84,11 @@ def handle_waiting() -> int:
             if not reports and not others:
                 return handled
             handled += reports
-            for pk in others:
-                handled += message_handle(message_id=pk, meters=meters)
+            for ids, questions in others:
+                if questions and meters is not None:
+                    handled += questions_handle(message_ids=ids, meters=meters)
+                else:
+                    handled += sum(message_handle(message_id=pk, meters=meters) for pk in ids)
         except OperationalError as error:
             meetings += 1
             if meetings > MEETINGS or not isinstance(error.__cause__, DeadlockDetected):
@@ -88,10 +102,10 @@ def _due() -> Q:
     )
 
 
-def _reports_handle() -> tuple[int, list[int], dict[str, Meter] | None]:
+def _reports_handle() -> tuple[int, list[Others], dict[str, Meter] | None]:
     """Take a batch; store the reports in it.
 
-    Returns how many those were, the others' ids, and the meters that are known by their numbers.
+    Returns how many those were, the others, and the meters that are known by their numbers.
     """
     try:
         with transaction.atomic(durable=True):
@@ -107,15 +121,32 @@ def _reports_handle() -> tuple[int, list[int], dict[str, Meter] | None]:
             if reports:
                 reports_store(reports)
             stored = {item.incoming.pk for item in reports}
-            others = [item.incoming.pk for item in batch if item.incoming.pk not in stored]
-            return len(reports), others, meters
+            others = [item for item in batch if item.incoming.pk not in stored]
+            return len(reports), _others_group(others), meters
     except OperationalError:
         raise  # see handle_waiting
     except Exception:
         # One of the reports makes us fail: alone, each shows which. Nothing of the batch is stored.
         log.exception("a batch of reports failed; its messages are handled one by one")
         waiting = IncomingMessage.objects.filter(_due()).order_by("pk")
-        return 0, list(waiting.values_list("pk", flat=True)[:BATCH]), None
+        ids = list(waiting.values_list("pk", flat=True)[:BATCH])
+        return 0, [Others(ids, questions=False)] if ids else [], None
+
+
+def _others_group(items: Sequence[Sorted]) -> list[Others]:
+    """The ids in order, neighbours that are questions together, at most ``QUESTIONS`` of them."""
+    grouped = []
+    for questions, group in groupby(items, key=_is_question):
+        ids = [item.incoming.pk for item in group]
+        step = QUESTIONS if questions else len(ids)
+        grouped += [
+            Others(ids[start : start + step], questions) for start in range(0, len(ids), step)
+        ]
+    return grouped
+
+
+def _is_question(item: Sorted) -> bool:
+    return item.message is None and only_asks(item.incoming.text)
 
 
 def messages_sort(taken: Sequence[IncomingMessage], meters: Mapping[str, Meter]) -> list[Sorted]:
@@ -190,6 +221,29 @@ def _credit_time(change: CircuitChange) -> datetime:
         for logged in change.readings
         if logged.reading.credit is not None and not logged.clock_ahead
     )
+
+
+def questions_handle(*, message_ids: Sequence[int], meters: Mapping[str, Meter]) -> int:
+    """Handle messages that lock nothing but themselves in one transaction; returns how many.
+
+    So that many askers wait for the disk once. Where one makes us fail, each is handled alone.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            taken = list(
+                IncomingMessage.objects.select_for_update(skip_locked=True, of=("self",))
+                .filter(_due(), pk__in=message_ids)
+                .order_by("pk")
+                .select_related("communication_interface")
+            )
+            for item in messages_sort(taken, meters):
+                _mark(item.incoming, _handle(item))
+            return len(taken)
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("a batch of questions failed; they are handled one by one")
+        return sum(message_handle(message_id=pk, meters=meters) for pk in message_ids)
 
 
 def message_handle(*, message_id: int, meters: Mapping[str, Meter] | None = None) -> int:

@@ -8,6 +8,7 @@ class Balance(ConsumerCommand):
     """Account, credit, and the time of the last report in the meter's zone."""
 
     action = "balance"
+    only_asks = True
 
     def run(self, request: Request) -> str:
         """Answer; changes nothing."""

@@ -52,6 +52,8 @@ class ConsumerCommand:
 
     #: The action's name in ``wire.WORDS``.
     action: ClassVar[str]
+    #: Whether it only answers. Many of these share a transaction, so they must lock no row.
+    only_asks: ClassVar[bool] = False
 
     def run(self, request: Request) -> str:
         """Do it, queue what is to be answered; returns the outcome that the message log shows.

@@ -9,6 +9,14 @@ from gridtalk.grid.selectors import circuit_get_by_pin, language_of_number
 from gridtalk.messaging.models import IncomingMessage
 
 
+def only_asks(text: str) -> bool:
+    """Whether a consumer's text changes nothing and locks nothing, whatever its answer will be."""
+    parsed = parse_command(text)
+    if not isinstance(parsed, Command) or parsed.action == "help":
+        return True
+    return BY_ACTION[parsed.action].only_asks
+
+
 def consumer_message_handle(*, incoming: IncomingMessage) -> str:
     """Do what the text asks for and queue the answers; returns the outcome. Assumes a transaction.
 

@@ -14,6 +14,7 @@ class Usage(ConsumerCommand):
     """Credit consumed in the last 30 days, and the average Wh of a day."""
 
     action = "usage"
+    only_asks = True
 
     def run(self, request: Request) -> str:
         """Answer; changes nothing."""
