@@ -21,6 +21,7 @@ COMMANDS = {
     "migrate": "gridtalk.cli.maintain:migrate",
     "verify": "gridtalk.cli.maintain:verify",
     "demo": "gridtalk.cli.maintain:demo",
+    "simulate": "gridtalk.cli.simulate:simulate",
     "user": "gridtalk.cli.people:user",
     "apikey": "gridtalk.cli.people:apikey",
     "interface": "gridtalk.cli.people:interface",

@@ -1,5 +1,7 @@
 """What time it is, and how a meter's local time becomes ours."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -7,10 +9,23 @@ from django.utils import timezone
 
 from gridtalk.core.errors import UserError
 
+_source: Callable[[], datetime] | None = None
+
 
 def now() -> datetime:
     """The present instant, aware, in UTC. Tests travel with ``time_machine``."""
-    return timezone.now()
+    return _source() if _source else timezone.now()
+
+
+@contextmanager
+def travelling(source: Callable[[], datetime]) -> Iterator[None]:
+    """In this block it is, in the whole process, what ``source`` says: for the simulated month."""
+    global _source  # noqa: PLW0603  there is one time
+    before, _source = _source, source
+    try:
+        yield
+    finally:
+        _source = before
 
 
 def zone(name: str) -> ZoneInfo:

@@ -54,6 +54,11 @@ class Courier:
             heapq.heappush(self._due, entry)
             self._changed.notify()
 
+    @property
+    def waiting(self) -> int:
+        """How many errands wait, due or not."""
+        return len(self._due)
+
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is being done."""
         with self._changed:

@@ -4,6 +4,9 @@ Mean watts by local hour of seven days of September 2012 on SharedSolar meters i
 (SEL-Columbia/SharedSolar_datamunge, ``SD_wh_11_2012.csv``); the name is the meter's and circuit's.
 """
 
+import json
+from pathlib import Path
+
 Curve = tuple[int, ...]
 
 #: ug01_4: a few lamps and a telephone.
@@ -18,3 +21,9 @@ EARLY: Curve = (1, 1, 0, 0, 8, 14, 14, 4, 2, 2, 2, 1, 1, 1, 1, 1, 2, 4, 5, 33, 5
 STEADY: Curve = (4, 4, 4, 4, 4, 4, 3, 3, 3, 2, 3, 3, 3, 4, 3, 3, 6, 5, 4, 4, 4, 4, 4, 4)
 
 CURVES: tuple[Curve, ...] = (HOUSEHOLD, SHOP, LIGHTS, EARLY, STEADY)
+
+
+def measured_curves() -> tuple[Curve, ...]:
+    """The shapes of all consumers' circuits in that data, thirty of them, in order of name."""
+    found = json.loads(Path(__file__).with_name("loads.json").read_text(encoding="utf-8"))["watts"]
+    return tuple(tuple(found[name]) for name in sorted(found))

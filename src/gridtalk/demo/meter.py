@@ -17,6 +17,8 @@ from gridtalk.gateway.meter.wire import MeterError, Reading
 
 MAINS_ADDRESS = "192.168.1.200"
 HOUR = timedelta(hours=1)
+#: A day without midnight, because the clock was set back, is not longer.
+DAY_S = 86_400
 _J_PER_KWH = 3_600_000
 #: The meter's own electronics, in watts.
 _OWN_POWER_W = 3
@@ -223,7 +225,7 @@ class Meter:
                 circuit.address,
                 self.now,
                 circuit.status,
-                Decimal(circuit.use_time_today_s),
+                Decimal(min(circuit.use_time_today_s, DAY_S)),
                 _tenths(circuit.energy_today_j),
                 circuit.credit,
                 mains=False,

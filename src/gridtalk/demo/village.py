@@ -87,6 +87,7 @@ def village_make(
     knows_job_ids: bool = True,
     low_credit: Decimal = Decimal(0),
     seed: int = 0,
+    person: type[Person] = Person,
     **facts: Any,
 ) -> Village:
     """A meter with a circuit, an account and a phone for each plan; ``start`` is its local time."""
@@ -111,7 +112,7 @@ def village_make(
         line.credit_set(plan.credit)
         circuits[line.address] = line
         people.append(
-            Person(
+            person(
                 network,
                 name=plan.name,
                 number=plan.phone,

@@ -203,13 +203,13 @@ def consumption_post(*, days: int = 8) -> int:
     since = now - timedelta(days=days)
     made = 0
     for chunk in day_postings(since=since):
-        lacking = {item.circuit_id for item in chunk if item.missing and _is_over(item, now)}
+        lacking = {item.circuit_id for item in chunk if item.missing and day_is_over(item, now)}
         for circuit_id in sorted(lacking):
             made += _post(circuit_id, since, now)
     return made
 
 
-def _is_over(item: DayPosting, now: datetime) -> bool:
+def day_is_over(item: DayPosting, now: datetime) -> bool:
     """Whether the day is over in every time zone: none is more than 12 hours behind UTC."""
     end = datetime.combine(item.day, datetime.min.time(), tzinfo=now.tzinfo) + timedelta(days=1)
     return end + DAY_OVER + timedelta(hours=12) <= now
@@ -223,7 +223,7 @@ def _post(circuit_id: int, since: datetime, now: datetime) -> int:
         cursor.execute("SELECT id FROM circuits WHERE id = %s FOR NO KEY UPDATE", [circuit_id])
     made = 0
     for item in _postings(circuit_ids=[circuit_id], since=since):
-        if item.missing and _is_over(item, now):
+        if item.missing and day_is_over(item, now):
             ledger.circuit_post(
                 circuit_id=circuit_id,
                 amount=item.missing,
