@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -32,6 +33,8 @@ from gridtalk.core.errors import SetupError, UserError
               "own and a clock that jumps, then verify it.")  # fmt: skip
 @click.option("--villages", type=click.IntRange(1, 100), help="Villages of the month, each with "
               "one meter [default: 10].")  # fmt: skip
+@click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%M"]), help="When the month ends, in "
+              "UTC, to see the same story again [default: now].")  # fmt: skip
 @data_dir_option
 def simulate(
     *,
@@ -45,6 +48,7 @@ def simulate(
     history: bool,
     month: bool,
     villages: int | None,
+    until: datetime | None,
 ) -> None:
     """Load the running server with simulated villages, and say how it did.
 
@@ -55,7 +59,10 @@ def simulate(
     if villages is not None and not month:
         raise UserError("--villages is for --month; a load has --meters")
     if month:
-        sys.exit(_month(villages or meters or 10, circuits or 8, days or 30.0, seed, faults))
+        end = (until.replace(tzinfo=UTC) if until else datetime.now(UTC)).replace(second=0)
+        if end > datetime.now(UTC):
+            raise UserError("--until is in the future; a month ends now or earlier")
+        sys.exit(_month(villages or meters or 10, circuits or 8, days or 30.0, seed, faults, end))
     if history:
         _history(meters or 10, circuits or 8, round(days or 1) or 1, seed)
         return
@@ -121,7 +128,9 @@ def _history(meters: int, circuits: int, days: int, seed: int) -> None:
         )
 
 
-def _month(villages: int, circuits: int, days: float, seed: int, faults: bool) -> int:
+def _month(
+    villages: int, circuits: int, days: float, seed: int, faults: bool, end: datetime
+) -> int:
     from gridtalk.demo.server import operators_own_forget
 
     # The clock jumps: on the operator's own database it would be a disaster.
@@ -142,8 +151,12 @@ def _month(villages: int, circuits: int, days: float, seed: int, faults: bool) -
             days=days,
             seed=seed,
             faults=faults,
+            end=end,
             progress=click.echo,
         )
         verdict = month_judge(played)
         verdict_tell(played, verdict, sys.stdout)
+        click.echo(
+            f"The same story again, on an empty folder: --seed {seed} --until {end:%Y-%m-%dT%H:%M}"
+        )
         return 0 if verdict.clean else 1

@@ -50,7 +50,7 @@ class MonthMeter(MeterPhone):
         self.forgotten: Counter[int] = Counter()
         self._diary, self._zone, self._tell = diary, ZoneInfo(zone), tell
         self._chance = random.Random(f"{meter.name} {troubles.seed}")  # noqa: S311  a simulation
-        self._began, self._calm = diary.now, troubles.calm
+        self._began, self._calm, self._last = diary.now, troubles.calm, troubles.last
         self._offset = timedelta(0)
         self._drift = 0.0
         self._kept: dict[str, tuple[int, int, str]] = {}
@@ -80,6 +80,8 @@ class MonthMeter(MeterPhone):
 
     def live(self) -> None:
         """Let it count up to now."""
+        if self._diary.now > self._last:
+            return
         self.advance(self.local())
         self._keep()
 

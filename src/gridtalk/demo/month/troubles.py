@@ -9,6 +9,8 @@ from gridtalk.demo.air import Faults
 Span = tuple[datetime, datetime]
 #: Before the end nothing goes wrong any more, so that what was begun can be ended.
 CALM = timedelta(hours=14)
+#: What is said last must still be heard.
+LAST_WORDS = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,13 @@ class Troubles:
     """The faults of a month; probabilities from 0 to 1. Without faults all are none.
 
     ``lost_answers``: the server has an inbound text, and its 200 is lost. ``refusals``: Kannel says
-    no for now. ``silences``: Kannel takes a text and does not answer. From ``calm`` on all is well.
+    no for now. ``silences``: Kannel takes a text and does not answer. From ``calm`` on all is well;
+    after ``last`` nobody says anything of their own accord.
     """
 
     seed: int
     calm: datetime
+    last: datetime
     air: Faults = field(default_factory=Faults)
     lost_answers: float = 0.0
     refusals: float = 0.0
@@ -34,11 +38,12 @@ def troubles_draw(*, seed: int, start: datetime, end: datetime, faults: bool) ->
     """The troubles of the time from ``start`` to ``end``."""
     calm = end - CALM
     if not faults:
-        return Troubles(seed=seed, calm=start)
+        return Troubles(seed=seed, calm=start, last=end - LAST_WORDS)
     chance = random.Random(f"troubles {seed}")  # noqa: S311  a simulation
     return Troubles(
         seed=seed,
         calm=calm,
+        last=end - LAST_WORDS,
         air=Faults(delay_s=90.0, loss=0.02, duplicates=0.02, reordering=0.03, hold_s=1800.0),
         lost_answers=0.01,
         refusals=0.02,
