@@ -22,6 +22,7 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 setup: $(STAMP)
+	@$(BIN)/python frontend/build.py
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gridtalk needs Python 3.11 or newer; choose one: make setup PYTHON=python3.12")'
@@ -44,6 +45,8 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@if [ -d frontend/node_modules/vitest ]; then cd frontend && npm run --silent check && npm run --silent test; \
+		else echo "the front end's own tests need: cd frontend && npm ci"; fi
 
 django-check: setup
 	$(EXEC) $(BIN)/python manage.py check --database default --fail-level WARNING
@@ -59,6 +62,7 @@ docs: setup
 	@echo "docs/_build/html/index.html"
 
 clean:
+	rm -rf frontend/node_modules src/gridtalk/web/static/web/build
 	rm -rf docs/_build docs/_generated build dist .gridtalk/check
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -94,10 +94,13 @@ def circuit_charts(*, circuit: Circuit, span: Span) -> list[Chart]:
             start=end - span.length, end=end, circuit_id=circuit.pk, clock_ahead=False
         )[:MOST_ROWS]
     )
-    used: list[Point] = [(row["meter_time"], row["use_time_s"] / 60) for row in rows]
+    # The seconds count up since midnight, as the energy does.
+    used = hourly(
+        [(row["meter_time"], row["use_time_s"] / 60) for row in rows], clock.zone(meter.time_zone)
+    )
     charts = [
         _chart(_("Energy a day") if span.daily else _("Energy an hour"), "Wh", "bars", energy),
-        _chart(_("Time in use"), "min", "line", used),
+        _chart(_("Time in use"), "min", "bars", used),
     ]
     if not circuit.is_main:
         credit: list[Point] = [(row["meter_time"], row["credit"]) for row in rows]
@@ -135,7 +138,7 @@ def _energy(circuits: Sequence[Circuit], meter: Meter, span: Span) -> dict[int, 
 
 
 def hourly(readings: Iterable[tuple[datetime, Decimal]], zone: ZoneInfo) -> list[Point]:
-    """Energy between neighbouring readings of a counter that starts anew at local midnight.
+    """What a counter that starts anew at local midnight rose between neighbouring readings.
 
     A reading of exactly midnight belongs to the day that ends. A drop inside a day is a restart of
     the counter (gateway.md 6). The first reading has no neighbour and gives no point.
