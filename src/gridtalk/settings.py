@@ -85,6 +85,7 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "gridtalk.core",
     "gridtalk.users",
+    "gridtalk.files",
     "gridtalk.messaging",
     "gridtalk.grid",
     "gridtalk.telemetry",
@@ -92,6 +93,7 @@ INSTALLED_APPS = [
     "gridtalk.jobs",
     "gridtalk.alerts",
     "gridtalk.gateway",
+    "gridtalk.devicetalk",
     "gridtalk.api",
     "gridtalk.web",
 ]
@@ -187,6 +189,16 @@ TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # What people upload, under names that we make; no address leads there.
+    "uploads": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": DATA_DIR / "uploads",
+            "base_url": None,
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
@@ -231,6 +243,7 @@ PROCRASTINATE_IMPORT_PATHS = [
     "gridtalk.telemetry.tasks",
     "gridtalk.alerts.tasks",
     "gridtalk.gateway.tasks",
+    "gridtalk.devicetalk.tasks",
 ]
 #: A drain's task says nothing once it is done.
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "successful"}
@@ -257,6 +270,19 @@ REPORT_GRACE = timedelta(seconds=_number("GRIDTALK_REPORT_GRACE_SECONDS", 60))
 MESSAGE_OUTCOME_HOOKS = {"job": "gridtalk.jobs.services.job_message_outcome"}
 #: The most characters of an inbound text (ten parts of UCS-2 are 670, of GSM-7 1,530).
 LONGEST_INBOUND_TEXT = 4096
+#: The sections of a library's example functions; each is a column of LibraryFunction.
+LIBRARYFUNCTION_FIELDS = [
+    "var_define",
+    "member_var_define",
+    "import_string",
+    "init_content",
+    "runs_content",
+]
+#: Limits of one uploaded folder: files, bytes of each and of all, characters of a path.
+FILES_MOST = _number("GRIDTALK_FILES_MOST", 1_000)
+FILES_LARGEST_BYTES = _number("GRIDTALK_FILES_LARGEST_BYTES", 10 * 2**20)
+FILES_TOTAL_BYTES = _number("GRIDTALK_FILES_TOTAL_BYTES", 50 * 2**20)
+FILES_LONGEST_PATH = 100
 #: Limits of one compressed entry.
 METER_USE_TIME_MAX_S = 86_400
 METER_WATTHOURS_MAX = "999999.9"

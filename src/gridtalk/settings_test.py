@@ -14,3 +14,5 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 AXES_ENABLED = False
 # As in the demo, so that the sweeps over all pages see its phone.
 GRIDTALK_DEMO_PHONES = "http://127.0.0.1:1/phones/key"
+# Every test process has uploads of its own, gone with it.
+STORAGES = {**STORAGES, "uploads": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}  # noqa: F405

@@ -1,0 +1,1 @@
+"""DeviceTalk's background tasks."""
