@@ -1,0 +1,194 @@
+"""``config.ini`` of a basic file: what is a template, where libraries go. Pure.
+
+Source: ``spec/devicetalk.md``, section 2.
+"""
+
+import configparser
+import posixpath
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gridtalk.devicetalk.render_env import template_problem
+from gridtalk.devicetalk.tree import LIMITS, InvalidTree, Limits, Problem, Tree
+from gridtalk.devicetalk.tree_paths import path_fault, safe_name, tree_problems
+
+CONFIG = "config.ini"
+OPTIONS = (
+    ("templates", "sa"),
+    ("templates", "safuncs"),
+    ("new-function", "IDF"),
+    ("new-function", "ODF"),
+    ("manual", "url"),
+    ("lib", "root"),
+    ("lib", "example-dir"),
+)
+#: The placeholders of a path, new and old, and the only ones.
+_PLACEHOLDERS = ("{device_name}", "{sa[device_name]}")
+_PLACEHOLDER = re.compile("|".join(map(re.escape, _PLACEHOLDERS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The options of a ``config.ini``. Template paths are those of the tree, placeholders kept.
+
+    ``lib_root`` ends in ``/``, or is empty where libraries go to the top of the zip.
+    """
+
+    sa: tuple[str, ...]
+    safuncs: str
+    idf: str
+    odf: str
+    manual_url: str
+    lib_root: str
+    example_dir: str
+
+    def out_path(self, path: str, device_name: str) -> str:
+        """A path of the tree as it is called in that device's zip."""
+        return _PLACEHOLDER.sub(safe_name(device_name), path)
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The files of the tree that do not go into the zip as they are."""
+        return frozenset({CONFIG, self.safuncs, self.idf, self.odf})
+
+
+@dataclass(frozen=True, slots=True)
+class BasicFile:
+    """A basic file that passed :func:`basic_file_read`."""
+
+    name: str
+    language: str
+    tree: Tree
+    config: Config
+
+
+def basic_file_read(*, name: str, language: str, tree: Tree, limits: Limits = LIMITS) -> BasicFile:
+    """Check a basic file's tree and read its configuration.
+
+    Raises :class:`InvalidTree` with everything that is wrong: paths, sizes, missing options and
+    files, unknown placeholders, mistakes in templates.
+    """
+    title = f"The basic file {name!r} is refused:"
+    problems = tree_problems(tree, limits)
+    values = _options(tree, problems)
+    config = None
+    if values is not None:
+        config = _config(values)
+        _check_paths(config, tree, problems, limits)
+        _check_url(config.manual_url, problems)
+    if problems or config is None:
+        raise InvalidTree(title, tuple(problems))
+    return BasicFile(name=name, language=language, tree=tree, config=config)
+
+
+def _options(tree: Tree, problems: list[Problem]) -> dict[tuple[str, str], str] | None:
+    """The values of all options, or None where some are missing (they are added to problems)."""
+    if CONFIG not in tree:
+        problems.append(Problem(CONFIG, "the file is missing; it must be at the top of the folder"))
+        return None
+    # A value may hold % and ${}: interpolation is off.
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keeps IDF from idf
+    try:
+        parser.read_string(tree[CONFIG].decode("utf-8-sig"), source=CONFIG)
+    except UnicodeDecodeError:
+        problems.append(Problem(CONFIG, "it must be UTF-8 text"))
+        return None
+    except configparser.Error as error:
+        line = getattr(error, "lineno", None) or next(iter(getattr(error, "errors", ())), (0,))[0]
+        cause = error.message.splitlines()[0]
+        problems.append(Problem(CONFIG, cause, line))
+        return None
+    values = {}
+    for section, option in OPTIONS:
+        value = _option(parser, section, option)
+        if value:
+            values[section, option] = value
+        else:
+            state = "missing" if value is None else "empty"
+            cause = f"the option {option!r} of section [{section}] is {state}"
+            problems.append(Problem(CONFIG, cause))
+    return values if len(values) == len(OPTIONS) else None
+
+
+def _option(parser: configparser.ConfigParser, section: str, option: str) -> str | None:
+    """The value of an option in whichever case it is written."""
+    if not parser.has_section(section):
+        return None
+    for key, value in parser.items(section):
+        if key.casefold() == option.casefold():
+            return value.strip()
+    return None
+
+
+def _config(values: dict[tuple[str, str], str]) -> Config:
+    root = values["lib", "root"].removeprefix("./").rstrip("/")
+    sa = (part.strip() for part in re.split(r"[,\n]", values["templates", "sa"]))
+    return Config(
+        sa=tuple(part for part in sa if part),
+        safuncs=values["templates", "safuncs"],
+        idf=values["new-function", "IDF"],
+        odf=values["new-function", "ODF"],
+        manual_url=values["manual", "url"],
+        lib_root="" if root in {"", "."} else f"{root}/",
+        example_dir=values["lib", "example-dir"].removeprefix("./").rstrip("/"),
+    )
+
+
+def _check_paths(config: Config, tree: Tree, problems: list[Problem], limits: Limits) -> None:
+    def wrong(cause: str) -> None:
+        problems.append(Problem(CONFIG, cause))
+
+    named: dict[str, str] = {}
+    roles = [*(("sa", path) for path in config.sa), ("safuncs", config.safuncs)]
+    for role, path in [*roles, ("IDF", config.idf), ("ODF", config.odf)]:
+        if _path_wrong(f"{role} = {path}", path, limits, wrong, placeholders=True):
+            continue
+        if path in named and {role, named[path]} != {"IDF", "ODF"}:
+            wrong(f"{role} = {path}: the file is named as {named[path]} too")
+        elif path not in tree:
+            wrong(f"{role} = {path}: there is no such file in the folder")
+        elif path not in named and (fault := template_problem(tree, path)):
+            problems.append(fault)
+        named.setdefault(path, role)
+    if not config.sa:
+        wrong("the option 'sa' of section [templates] names no file")
+    for option, path in (
+        ("root", config.lib_root.rstrip("/")),
+        ("example-dir", config.example_dir),
+    ):
+        if path:
+            _path_wrong(f"{option} = {path}", path, limits, wrong, placeholders=False)
+    if "/" in config.example_dir:
+        wrong(f"example-dir = {config.example_dir}: it must be the name of one folder")
+
+
+def _path_wrong(
+    what: str, path: str, limits: Limits, wrong: Callable[[str], None], *, placeholders: bool
+) -> bool:
+    """Report a path that leaves its folder or has a placeholder that nobody fills."""
+    plain = _PLACEHOLDER.sub("x", path) if placeholders else path
+    if "{" in plain or "}" in plain:
+        known = _PLACEHOLDERS[0] if placeholders else "none"
+        wrong(f"{what}: an unknown placeholder; known here: {known}")
+        return True
+    if fault := path_fault(plain, limits):
+        wrong(f"{what}: {fault}")
+        return True
+    if posixpath.normpath(plain) != plain:
+        wrong(f"{what}: write the path as {posixpath.normpath(plain)}")
+        return True
+    return False
+
+
+def _check_url(url: str, problems: list[Problem]) -> None:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        cause = f"url = {url}: it must be a whole address, https://…"
+        problems.append(Problem(CONFIG, cause))
