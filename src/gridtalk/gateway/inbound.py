@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
 from typing import NamedTuple
 
 from django.conf import settings
@@ -27,7 +26,12 @@ from gridtalk.gateway import limits
 from gridtalk.gateway.consumer.dispatch import consumer_message_handle, only_asks
 from gridtalk.gateway.meter import wire
 from gridtalk.gateway.meter.handlers import Handled, meter_message_handle, ping_handle
-from gridtalk.gateway.meter.readings import StoredReadings, incoming_mark_handled, readings_take
+from gridtalk.gateway.meter.readings import (
+    IncomingHandled,
+    StoredReadings,
+    incoming_mark_handled,
+    readings_take,
+)
 from gridtalk.gateway.replies import reply_job_done
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.selectors import meters_by_number
@@ -134,19 +138,27 @@ def _reports_handle() -> tuple[int, list[Others], dict[str, Meter] | None]:
 
 
 def _others_group(items: Sequence[Sorted]) -> list[Others]:
-    """The ids in order, neighbours that are questions together, at most ``QUESTIONS`` of them."""
-    grouped = []
-    for questions, group in groupby(items, key=_is_question):
-        ids = [item.incoming.pk for item in group]
-        step = QUESTIONS if questions else len(ids)
-        grouped += [
-            Others(ids[start : start + step], questions) for start in range(0, len(ids), step)
-        ]
+    """The ids in order, neighbours that are questions together.
+
+    At most ``QUESTIONS`` of them, and one of each number: what a number may still ask depends on
+    what became of its last message.
+    """
+    grouped: list[Others] = []
+    numbers: set[str] = set()
+    for item in items:
+        question, number = _is_question(item), item.incoming.number
+        joins = grouped and question and grouped[-1].questions and number not in numbers
+        if not joins or len(grouped[-1].ids) >= QUESTIONS:
+            grouped.append(Others([], question))
+            numbers.clear()
+        grouped[-1].ids.append(item.incoming.pk)
+        numbers.add(number)
     return grouped
 
 
 def _is_question(item: Sorted) -> bool:
-    return item.message is None and only_asks(item.incoming.text)
+    said = item.incoming
+    return item.message is None and bool(said.number) and only_asks(said.text)
 
 
 def messages_sort(taken: Sequence[IncomingMessage], meters: Mapping[str, Meter]) -> list[Sorted]:
@@ -236,8 +248,12 @@ def questions_handle(*, message_ids: Sequence[int], meters: Mapping[str, Meter])
                 .order_by("pk")
                 .select_related("communication_interface")
             )
+            rows = []
             for item in messages_sort(taken, meters):
-                _mark(item.incoming, _handle(item))
+                outcome = consumer_message_handle(incoming=item.incoming)
+                rows.append(IncomingHandled(item.incoming.pk, outcome, ""))
+            incoming_mark_handled(rows=rows)
+            events_notify(number_topic(incoming.number) for incoming in taken)
             return len(taken)
     except OperationalError:
         raise

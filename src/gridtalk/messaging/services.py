@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from gridtalk.core import clock, secrets
@@ -72,9 +72,42 @@ def message_queue(
     """
     message = OutgoingMessage(incoming=incoming)
     message_prepare(message=message, interface=interface, number=number, text=text)
-    message.save()
+    _insert(message)
     SEND.ring_on_commit()
     return message
+
+
+_INSERT = """
+    WITH parent AS (
+        INSERT INTO messages (kind, created_at, number, uuid, text, communication_interface_id,
+                              state, next_attempt_at, segments)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+    )
+    INSERT INTO outgoing_messages (id, incoming_id) SELECT id, %s FROM parent RETURNING id
+"""
+
+
+def _insert(message: OutgoingMessage) -> None:
+    """Save a new text in one statement: answers are most of what we write (the ORM takes two, and
+    three times as long)."""
+    message.kind = OutgoingMessage.KIND
+    values = [
+        message.kind,
+        message.created_at,
+        message.number,
+        message.uuid,
+        message.text,
+        message.communication_interface_id,
+        message.state,
+        message.next_attempt_at,
+        message.segments,
+        message.incoming_id,
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, values)
+        message.pk = message.message_id = cursor.fetchone()[0]
+    message._state.adding = False  # noqa: SLF001  Django's documented way for rows made otherwise
+    message._state.db = connection.alias  # noqa: SLF001
 
 
 def delivery_report_take(*, report: DeliveryReport) -> bool:
