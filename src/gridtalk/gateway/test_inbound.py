@@ -20,6 +20,7 @@ from gridtalk.jobs.models import Job
 from gridtalk.jobs.services import credit_reverse
 from gridtalk.jobs.verify import verify
 from gridtalk.messaging.models import IncomingMessage, Message, OutgoingMessage
+from gridtalk.messaging.services import message_queue
 
 pytestmark = pytest.mark.django_db
 
@@ -212,3 +213,88 @@ def test_the_largest_and_the_smallest_credit_are_kept(village: Village) -> None:
     assert village.circuit.credit == -Decimal(edge)
     assert village.meter_says(REPORT.format(ONE, now, "100000000000000")).outcome == "error"
     assert village.meter_says("(job=delete&jobid=1&cr=1e9)").outcome == "error"
+
+
+def questions(village: Village, *texts: str) -> list[IncomingMessage]:
+    """Stored texts, each from a phone of its own."""
+    return [store(village, f"+2237666{place:04}", text) for place, text in enumerate(texts)]
+
+
+def test_questions_share_a_transaction_and_keep_their_place(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    together, alone = inbound.questions_handle, inbound.message_handle
+    monkeypatch.setattr(
+        inbound, "questions_handle",
+        lambda **given: groups.append(len(given["message_ids"])) or together(**given),
+    )  # fmt: skip
+    monkeypatch.setattr(
+        inbound, "message_handle", lambda **given: groups.append(-1) or alone(**given)
+    )
+    balance = f"bal.{village.pin}"
+    stored = questions(
+        village, balance, f"use.{village.pin}", "hello", f"on.{village.pin}", balance, "help"
+    )
+    # The same number again: what it may ask depends on its last message.
+    stored += [store(village, stored[-1].number, "hello"), store(village, "AIRTEL", "hello")]
+    handle_waiting()
+    assert groups == [3, -1, 2, 2]
+    for incoming in stored:
+        incoming.refresh_from_db()
+    assert [incoming.outcome for incoming in stored] == [
+        "balance", "usage", "unknown", "turn on", "balance", "help", "unknown", "unknown",
+    ]  # fmt: skip
+    answers = OutgoingMessage.objects.order_by("pk").values_list("incoming_id", flat=True)
+    assert list(answers) == [stored[place].pk for place in (0, 1, 2, 4, 5, 6)]
+
+
+def test_no_more_questions_together_than_the_first_can_wait_for(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "QUESTIONS", 2)
+    sizes: list[int] = []
+    together = inbound.questions_handle
+    monkeypatch.setattr(
+        inbound, "questions_handle",
+        lambda **given: sizes.append(len(given["message_ids"])) or together(**given),
+    )  # fmt: skip
+    questions(village, *["help"] * 5)
+    handle_waiting()
+    assert sizes == [2, 2, 1]
+
+
+def test_a_question_that_makes_us_fail_costs_its_neighbours_nothing(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = inbound.consumer_message_handle
+
+    def fails(*, incoming: IncomingMessage) -> str:
+        if incoming.text == "help me":
+            raise ValueError("a bug")
+        return answer(incoming=incoming)
+
+    monkeypatch.setattr(inbound, "consumer_message_handle", fails)
+    stored = questions(village, "help", "help me", f"bal.{village.pin}")
+    handle_waiting()
+    for incoming in stored:
+        incoming.refresh_from_db()
+    assert [(one.outcome, one.tries) for one in stored] == [("help", 0), ("", 1), ("balance", 0)]
+    assert OutgoingMessage.objects.count() == 2
+
+
+def test_a_text_saved_in_one_statement_is_like_the_model(village: Village) -> None:
+    incoming = store(village, CONSUMER, "hello")
+    made = message_queue(
+        interface=village.interface, number=CONSUMER, text="₦ 500", incoming=incoming
+    )
+    read = OutgoingMessage.objects.get(pk=made.pk)
+    fields = [field.attname for field in OutgoingMessage._meta.concrete_fields]
+    assert {name: getattr(made, name) for name in fields} == {
+        name: getattr(read, name) for name in fields
+    }
+    # And it can be changed and saved as any other.
+    made.text = "changed"
+    made.save()
+    assert OutgoingMessage.objects.get().text == "changed"
+    assert Message.objects.filter(kind="outgoing").count() == 1

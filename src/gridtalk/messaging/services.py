@@ -105,7 +105,7 @@ def _insert(message: OutgoingMessage) -> None:
     ]
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, values)
-        message.pk = message.message_id = cursor.fetchone()[0]
+        message.id = message.message_id = cursor.fetchone()[0]
     message._state.adding = False  # noqa: SLF001  Django's documented way for rows made otherwise
     message._state.db = connection.alias  # noqa: SLF001
 
