@@ -4,7 +4,11 @@ Both are addresses of one server (granian, the same workers and threads, an embe
 fsync on), loaded in turn, round by round, by the same client over the same number of keep-alive
 connections. Every answer must be 200; at the end every accepted message must be in the table.
 
-Run: ``python bench/inbound.py [--seconds 3] [--rounds 6] [--connections 8] [--workers 1]``
+With ``--streams N``, N browsers hold ``/events`` open meanwhile, and are told of a change
+:data:`EVENTS_A_SECOND` times a second: the ratio must stay.
+
+Run: ``python bench/inbound.py [--seconds 3] [--rounds 6] [--connections 8] [--workers 1]
+[--streams 0]``
 """
 
 import argparse
@@ -17,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +29,10 @@ TARGET = 0.8
 HERE = Path(__file__).parent
 #: A compressed report, as a real meter sent it in 2012.
 TEXT = "%28l76ZE0%23E%2C36I%2C894%2C3U3Y%3BF%2C96%2C7N2%2C1IUL%3BG%2CN9%2C9WD%2C2XHX%29"
+
+
+#: About what a drain that never rests commits.
+EVENTS_A_SECOND = 20
 
 
 def free_port() -> int:
@@ -62,6 +71,71 @@ async def load(port: int, path: str, seconds: float, connections: int) -> tuple[
     started = time.monotonic()
     each = [_connection(port, path, started + seconds) for _ in range(connections)]
     return sum(await asyncio.gather(*each)), time.monotonic() - started
+
+
+class Streams:
+    """Open event streams of one signed-in browser, in a thread, and what they are told of."""
+
+    def __init__(self, port: int, number: int) -> None:
+        self.told = 0
+        self._port, self._number = port, number
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._listen), threading.Thread(target=self._say)]
+
+    def start(self) -> None:
+        """Open them, and begin to tell them."""
+        from django.contrib.sessions.backends.db import SessionStore
+
+        from gridtalk.users.services import user_create
+
+        user = user_create(name="bench", group="view", password=secrets.token_urlsafe(12))
+        session = SessionStore()
+        session["_auth_user_id"] = str(user.pk)
+        session["_auth_user_backend"] = "gridtalk.users.backends.NameBackend"
+        session["_auth_user_hash"] = user.get_session_auth_hash()
+        session.create()
+        self._cookie = f"sessionid={session.session_key}"
+        for thread in self._threads if self._number else []:
+            thread.start()
+
+    def stop(self) -> None:
+        """End them."""
+        self._end.set()
+        for thread in self._threads if self._number else []:
+            thread.join()
+
+    def _listen(self) -> None:
+        async def one() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            head = f"GET /events?topics=feed HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {self._cookie}"
+            writer.write(f"{head}\r\n\r\n".encode())
+            answer = await reader.readline()
+            if b" 200 " not in answer:
+                raise SystemExit(f"/events answered {answer!r}")
+            while True:
+                line = await reader.readline()
+                self.told += line.startswith(b"data: ")
+
+        async def every() -> None:
+            tasks = [asyncio.create_task(one()) for _ in range(self._number)]
+            while not self._end.is_set():
+                await asyncio.sleep(0.1)
+            for task in tasks:
+                task.cancel()
+            for found in await asyncio.gather(*tasks, return_exceptions=True):
+                if not isinstance(found, asyncio.CancelledError):
+                    raise SystemExit(f"a stream ended: {found!r}")
+
+        asyncio.run(every())
+
+    def _say(self) -> None:
+        from django.db import connection
+
+        from gridtalk.core.events import events_notify
+
+        while not self._end.wait(1 / EVENTS_A_SECOND):
+            events_notify(["meter:1"])
+        connection.close()
 
 
 def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
@@ -130,6 +204,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--streams", type=int, default=0)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="gridtalk-bench-"))
     folder.chmod(0o755)
@@ -137,10 +212,16 @@ def main() -> int:
     port = free_port()
     command = [sys.executable, str(HERE / "inbound_server.py"), str(port), str(options.workers)]
     server = subprocess.Popen(command)
+    streams = Streams(port, options.streams)
     try:
         wait_for(port, server)
+        streams.start()
         met = measure(port, f"/interface/send/{interface_id}?key={key}", options)
+        if options.streams:
+            print(f"{options.streams} open event streams were told {streams.told} times")
+            met = met and streams.told > 0
     finally:
+        streams.stop()
         server.terminate()
         server.wait(20)
         shutil.rmtree(folder, ignore_errors=True)

@@ -87,5 +87,5 @@ export default defineConfig({
       },
     },
   },
-  test: { environment: "jsdom" },
+  test: { environment: "jsdom", root: here },
 });

@@ -43,6 +43,8 @@ export class Coalesced {
     const began = this.clock.now();
     try {
       await this.fetch();
+    } catch (error) {
+      console.warn("the page could not look again", error); // the next event, or the idle look, tries
     } finally {
       const ended = this.clock.now();
       this.next = ended + Math.max(PAUSE_MS, 4 * (ended - began));

@@ -35,8 +35,9 @@ PATH = "/events"
 FEED = "feed"
 MOST_TOPICS = 20
 LONGEST_TOPIC = 80
-#: Events of a stream are gathered so long.
-GATHER_S = 0.25
+#: Streams are told together, at once and then at most so often: waking the loop for each of them
+#: and each event would take the interpreter from Django's threads.
+GATHER_S = 0.5
 #: A comment goes out so often: proxies and dead clients are noticed by it.
 HEARTBEAT_S = 15.0
 #: Then the stream ends; the browser comes back, and its session is looked at again.
@@ -54,9 +55,8 @@ class Stream:
         self.pending: set[str] = set()
         self.woken = asyncio.Event()
 
-    def tell(self, changed: Iterable[str]) -> None:
+    def tell(self, found: set[str]) -> None:
         """Note the changed topics, if the page shows any of them."""
-        found = set(changed)
         if ALL in found or FEED in self.topics:
             self.pending.add(FEED if FEED in self.topics else ALL)
         else:
@@ -72,10 +72,18 @@ class Hub:
         self.streams: set[Stream] = set()
         self._connect = connect or _listening_connection
         self._task: asyncio.Task[None] | None = None
+        self._hears = False
+        self._gathered: set[str] = set()
+        self._told_at = float("-inf")
 
     def add(self, stream: Stream) -> None:
-        """Begin to tell the stream; the first one opens the connection."""
+        """Begin to tell the stream; the first one opens the connection.
+
+        Its page looks once more as soon as we listen: between its making and now things changed.
+        """
         self.streams.add(stream)
+        if self._hears:
+            stream.tell({ALL})
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._listen(), name="events")
 
@@ -89,8 +97,16 @@ class Hub:
                 await task
 
     def tell(self, changed: Iterable[str]) -> None:
-        """Tell every stream what changed."""
-        found = list(changed)
+        """Tell every stream what changed: now, or with what comes until the pause is over."""
+        waiting = bool(self._gathered)
+        self._gathered.update(changed)
+        if self._gathered and not waiting:
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(loop.time(), self._told_at + GATHER_S), self._tell_gathered)
+
+    def _tell_gathered(self) -> None:
+        self._told_at = asyncio.get_running_loop().time()
+        found, self._gathered = self._gathered, set()
         for stream in self.streams:
             stream.tell(found)
 
@@ -101,11 +117,14 @@ class Hub:
                 async with await self._connect() as listening:
                     await listening.execute(f"LISTEN {CHANNEL}")
                     failures = 0
+                    self._hears = True
                     self.tell([ALL])  # whatever was said before nobody heard
                     async for notice in listening.notifies():
                         self.tell(notice.payload.split())
             except psycopg.Error as error:
                 log.warning("the connection of the event streams is lost: %s", error)
+            finally:
+                self._hears = False
             pause = RECONNECT_S[min(failures, len(RECONNECT_S) - 1)]
             failures += 1
             await asyncio.sleep(pause)
@@ -160,22 +179,17 @@ class Events:
     async def _tell_on(self, stream: Stream, left: "asyncio.Future[None]", send: Send) -> None:
         loop = asyncio.get_running_loop()
         ends = loop.time() + LONGEST_STREAM_S
-        while not left.done() and loop.time() < ends:
-            woken = asyncio.ensure_future(stream.woken.wait())
-            waits: set[asyncio.Future[Any]] = {woken, left}
-            try:
-                await asyncio.wait(waits, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                woken.cancel()
+        left.add_done_callback(lambda _left: stream.woken.set())
+        while loop.time() < ends:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await stream.woken.wait()
             if left.done():
                 return
-            if not stream.pending:
-                await _body(send, b": still here\n\n")
-                continue
-            changed, stream.pending = stream.pending, set()
             stream.woken.clear()
-            await _body(send, f"data: {' '.join(sorted(changed))}\n\n".encode())
-            await asyncio.wait({left}, timeout=GATHER_S)
+            changed, stream.pending = stream.pending, set()
+            event = f"data: {' '.join(sorted(changed))}" if changed else ": still here"
+            await _body(send, f"{event}\n\n".encode())
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

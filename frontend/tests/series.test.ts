@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { last, localTime, withUnit, type Chart } from "../src/series";
+
+const chart = (y: (number | null)[]): Chart => ({
+  title: "t", unit: "Wh", kind: "bars", x: y.map((_value, index) => index), series: [{ label: "t", y }],
+});
+
+describe("numbers of charts", () => {
+  it.each([
+    [12.345, "Wh", "en", "12.35 Wh"],
+    [1234.5, "Wh", "fr", "1\u202f234,5 Wh"],
+    [3, "", "en", "3"],
+    [null, "V", "en", "–"],
+    [0, "W", "en", "0 W"],
+  ])("%s %s in %s is %s", (value, unit, lang, text) => {
+    expect(withUnit(value, unit, lang)).toBe(text);
+  });
+
+  it("tells the meter's time, not the browser's", () => {
+    expect(localTime(0, "Africa/Kampala")).toBe("1970-01-01 03:00");
+    expect(localTime(0, "UTC")).toBe("1970-01-01 00:00");
+  });
+
+  it("knows the last value", () => {
+    expect(last(chart([1, 2, null]))).toEqual({ at: 1, value: 2 });
+    expect(last(chart([0]))).toEqual({ at: 0, value: 0 });
+    expect(last(chart([null]))).toBeNull();
+    expect(last(chart([]))).toBeNull();
+  });
+});
