@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from gridtalk.core.errors import SetupError
 from gridtalk.demo.curves import EARLY, HOUSEHOLD, SHOP
 from gridtalk.demo.history import history_write
+from gridtalk.demo.living import Living, neighbours_make
 from gridtalk.demo.network import Network
 from gridtalk.demo.people import Person
 from gridtalk.demo.server import PhonesDoor, Server
@@ -52,13 +53,15 @@ def day_play(server: Server, *, phones: PhonesDoor, once: bool, pace_s: float, s
     village = _village_make(network, server, clock.now - HISTORY, seed)
     history_write(phone=village.meter, row=village.row, until=clock.now)
     prefix = village.gateway.number[:-4]
+    neighbours = [] if once else _neighbours_make(network, village, prefix, clock.now, seed)
     friend = Person(network, name="Peter", number=f"{prefix}0199", gateway=village.gateway.number)
-    teller.names.update({person.number.lstrip("+"): person.name for person in village.people})
+    for place in (village, *neighbours):
+        teller.names.update({person.number.lstrip("+"): person.name for person in place.people})
+        teller.names[place.meter.number.lstrip("+")] = f"meter {place.row.name}"
     teller.names.update(
         {
             friend.number.lstrip("+"): friend.name,
             village.gateway.number.lstrip("+"): "Gridtalk",
-            village.meter.number.lstrip("+"): f"meter {village.row.name}",
         }
     )
     tokens = tokens_make(count=10, value=TOKEN_VALUE, note="scratch cards of the demo")
@@ -86,7 +89,8 @@ def day_play(server: Server, *, phones: PhonesDoor, once: bool, pace_s: float, s
             teller, village, network, story.redeemed, TOKEN_VALUE, time.monotonic() - began
         )
         if not once:
-            _live_on(teller, server, password, village)
+            living = Living([village, *neighbours], network, ZONE, seed, teller.happened)
+            _live_on(teller, server, password, living, clock)
     return 0 if good else 1
 
 
@@ -146,13 +150,34 @@ def _welcome(teller: Teller, server: Server, password: str, village: str) -> Non
     )
 
 
-def _live_on(teller: Teller, server: Server, password: str, village: Village) -> None:
-    """The village goes on in real time until Ctrl-C."""
+def _neighbours_make(
+    network: Network, village: Village, prefix: str, start: datetime, seed: int
+) -> list[Village]:
+    """Three more villages, which live in the present while the story tells of yesterday."""
+    return neighbours_make(
+        network,
+        interface=village.interface,
+        gateway=village.gateway,
+        prefix=prefix,
+        time_zone=ZONE,
+        now=start + timedelta(days=1),
+        named=name_free,
+        seed=seed,
+    )
+
+
+def _live_on(
+    teller: Teller, server: Server, password: str, living: Living, clock: VillageClock
+) -> None:
+    """The villages go on in real time until Ctrl-C."""
     teller.plain()
     teller.plain(f"The pages: {server.url}/   user: {ADMIN}   password: {password}", "bold")
-    teller.plain("The village lives on, an hour in an hour. Ctrl-C ends it.")
+    teller.plain(
+        f"{len(living.villages)} villages live on, an hour in an hour: meters report every few "
+        "seconds, people text now and then. Ctrl-C ends it."
+    )
     while server.is_running():
-        now = datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None, microsecond=0)
-        village.meter.advance(now)
+        clock.now = datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None)
+        living.second()
         time.sleep(1)
     raise SetupError(f"the server has ended; what it said is in {server.log_path}")
