@@ -112,15 +112,22 @@ def meter_create(
         meter=meter, pin=pins[0], ip_address=MAINS_ADDRESS, is_main=True, energy_max=0, power_max=0
     )
     lang = lang or communication_interface.lang
-    for index in range(1, circuits + 1):
-        Circuit.objects.create(
-            meter=meter,
-            pin=pins[index],
-            ip_address=address(index),
-            account=Account.objects.create(name=f"{name} {index}", lang=lang),
-            energy_max=energy_max,
-            power_max=power_max,
-        )
+    accounts = Account.objects.bulk_create(
+        [Account(name=f"{name} {index}", lang=lang) for index in range(1, circuits + 1)]
+    )
+    Circuit.objects.bulk_create(
+        [
+            Circuit(
+                meter=meter,
+                pin=pins[index],
+                ip_address=address(index),
+                account=account,
+                energy_max=energy_max,
+                power_max=power_max,
+            )
+            for index, account in enumerate(accounts, 1)
+        ]
+    )
     meter_change_note(meter=meter, key="circuits", value=str(circuits), user=user)
     return meter
 
