@@ -14,12 +14,14 @@ from gridtalk.demo.network import Network
 from gridtalk.demo.people import MeterPhone, Person
 from gridtalk.gateway.consumer.wire import WORDS
 from gridtalk.gateway.meter import wire
-from gridtalk.gateway.meter.wire_encode import encode_ack
+from gridtalk.gateway.meter.wire_encode import MeterJob, encode_ack, parse_job
 
 #: What a scratch card is worth.
 VALUES = (Decimal(500), Decimal(1000), Decimal(2500))
 #: How often a meter looks at its limits.
 STEP = timedelta(minutes=15)
+#: The longest brownout.
+LONGEST = timedelta(hours=1)
 #: A clock that lost its battery begins here.
 RESET = datetime(2000, 1, 1)  # noqa: DTZ001  a meter's local time
 
@@ -53,8 +55,9 @@ class MonthMeter(MeterPhone):
         self._began, self._calm, self._last = diary.now, troubles.calm, troubles.last
         self._offset = timedelta(0)
         self._drift = 0.0
+        self._brownouts = troubles.brownouts
         self._kept: dict[str, tuple[int, int, str]] = {}
-        self._since_kept: list[tuple[int, str]] = []
+        self._since_kept: list[int] = []
         diary.every(STEP, self.live, first=diary.now + STEP)
         if troubles.meters:
             self._fail(troubles)
@@ -116,11 +119,27 @@ class MonthMeter(MeterPhone):
             return
         self.advance(self.local())
         before = len(self.meter.applied)
-        super().hear(sender, text)
+        fails = self._browns_out(text)
+        if fails:
+            self.meter.hear(text)
+        else:
+            super().hear(sender, text)
         for credit in self.meter.applied[before:]:
-            self._since_kept.append((credit.job_id, credit.address))
+            self._since_kept.append(credit.job_id)
             self.said[credit.address] = self.meter.circuits[credit.address].credit
             self._tell(self.meter.name, f"adds {credit.amount} to {credit.address[-3:]}")
+        if fails:
+            self.cut()
+
+    def _browns_out(self, text: str) -> bool:
+        """Whether this credit costs it its power before it can say that it has it."""
+        job = parse_job(text)
+        if not isinstance(job, MeterJob) or job.kind != "add_credit":
+            return False
+        if self._chance.random() >= self._brownouts or self._diary.now >= self._calm - LONGEST:
+            return False
+        self._diary.post(self.mended, delay_s=self._chance.uniform(300, LONGEST.total_seconds()))
+        return True
 
     def acknowledge_again(self, job_id: int, address: str) -> None:
         """A technician makes it repeat that a job is done."""
@@ -145,11 +164,11 @@ class MonthMeter(MeterPhone):
         """The power is back; a meter of 2012 has what it wrote down last, and no more."""
         if self.meter.powered:
             return
-        if not self.meter.knows_job_ids and self._kept and self._chance.random() < 0.5:
+        if not self.meter.knows_job_ids and self._kept and self._chance.random() < 0.7:
             for address, (fine, status, off_for) in self._kept.items():
                 line = self.meter.circuits[address]
                 line.credit_fine, line.status, line.off_for = fine, status, off_for
-            for job_id, _ in self._since_kept:
+            for job_id in self._since_kept:
                 self.forgotten[job_id] += 1
             self._tell(self.meter.name, f"forgot {len(self._since_kept)} credits")
             self._since_kept = []

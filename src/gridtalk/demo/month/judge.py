@@ -41,6 +41,11 @@ def month_judge(month: Month) -> Verdict:
     verdict.facts |= {
         "texts in": month.network.texts["up"],
         "texts out": month.network.texts["down"],
+        "answers of the server lost on the way": month.network.texts["answers lost"],
+        "outages of the server": len(month.troubles.server_down),
+        "outages of Kannel": len(month.troubles.kannel_down),
+        "power cuts": sum("has no power" in line for line in month.story),
+        "wrong clocks": sum("has a clock that shows" in line for line in month.story),
         "readings": PrimaryLog.objects.count(),
         "readings ahead of time": PrimaryLog.objects.filter(clock_ahead=True).count(),
         "credits asked for": AddCredit.objects.count(),

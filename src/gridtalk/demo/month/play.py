@@ -27,8 +27,8 @@ from gridtalk.messaging.models import CommunicationInterface
 from gridtalk.telemetry.services import partitions_ensure
 
 URL = "http://127.0.0.1"
-#: Price of a kWh, in hundredths: 1.40 a watt-hour, so that a card lasts some days.
-TARIFF = 1400_00
+#: Price of a kWh, in hundredths: 2.80 a watt-hour, so that a card lasts some days.
+TARIFF = 2800_00
 LOW_CREDIT = Decimal(100)
 CARDS_AT_ONCE = 100
 #: Nobody buys anything so long before the calm: what was begun is to be ended in it.
@@ -190,8 +190,8 @@ def _village(
     turn = number // len(COUNTRIES)
     name = name_free(names[turn % len(names)])
     prefix = f"{country.prefix}{number + 1:03d}"
-    # Every third meter is of 2012: it forgets the ids of jobs, and sometimes more.
-    knows = number % 3 != 1
+    # Every second meter is of 2012: it forgets the ids of jobs, and sometimes more.
+    knows = number % 2 == 0
     seed = month.troubles.seed
     row = meter_create(
         name=name,

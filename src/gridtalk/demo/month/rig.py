@@ -4,7 +4,7 @@ import io
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zlib import crc32
@@ -30,8 +30,8 @@ from gridtalk.prepaid.consumption import consumption_post
 
 #: How long Kannel waits before it asks again; grows fivefold at most.
 RETRY_PAUSE_S = 60.0
-#: The server works at each full minute at which something waits.
-MINUTE = timedelta(minutes=1)
+#: The server works in such steps where something waits: a month has fewer of them than seconds.
+STEP = timedelta(minutes=3)
 
 
 class Rig:
@@ -96,9 +96,9 @@ class Rig:
         return int(found[0].split()[0])
 
     def wake(self, at: datetime | None = None) -> None:
-        """Work at the next full minute, or at ``at``."""
+        """Work at the next step, or at the first after ``at``."""
         when = max(at or self.diary.now, self.diary.now)
-        when = when.replace(second=0, microsecond=0) + MINUTE
+        when += STEP - (when - datetime.min.replace(tzinfo=UTC)) % STEP
         if self._woken is None or when < self._woken:
             self._woken = when
             self.diary.at(when, self._work)
@@ -138,10 +138,11 @@ class Rig:
         if chance is None:
             seed = crc32(f"{self.troubles.seed} {number}".encode())
             chance = self._chances[number] = random.Random(seed)  # noqa: S311  a simulation
-        if chance.random() < self.troubles.refusals:
+        calm = self.diary.now >= self.troubles.calm
+        if chance.random() < self.troubles.refusals and not calm:
             return provider.read_response(HttpResponse(503, "3: Temporal failure, try again later"))
         status, body = self._network.sendsms(parts.query)
-        if chance.random() < self.troubles.silences:
+        if chance.random() < self.troubles.silences and not calm:
             return HandOver(Outcome.UNKNOWN, "no answer within 10 s")
         return provider.read_response(HttpResponse(status, body))
 
@@ -152,7 +153,6 @@ class Rig:
             with transaction.atomic():
                 unresponsive_jobs_clear()
             unresponsive_circuits_check(now=self.diary.now)
-            self.wake()
 
     def _expire(self) -> None:
         if self.is_up:
@@ -203,7 +203,10 @@ class MonthNetwork(Network):
         calm = self._rig.diary.now >= self._rig.troubles.calm
         # The server has it, but its answer was lost: Kannel brings the same again.
         lost = self._chance.random() < self._rig.troubles.lost_answers
-        return 0 if lost and not calm else status
+        if lost and not calm and status:
+            self.texts["answers lost"] += 1
+            return 0
+        return status
 
 
 def _within(now: datetime, spans: Iterable[tuple[datetime, datetime]]) -> bool:

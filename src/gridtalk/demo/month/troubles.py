@@ -18,7 +18,9 @@ class Troubles:
     """The faults of a month; probabilities from 0 to 1. Without faults all are none.
 
     ``lost_answers``: the server has an inbound text, and its 200 is lost. ``refusals``: Kannel says
-    no for now. ``silences``: Kannel takes a text and does not answer. From ``calm`` on all is well;
+    no for now. ``silences``: Kannel takes a text and does not answer. ``meters``: their clocks and
+    their power fail. ``brownouts``: of credits that a meter applies, how many cost it its power
+    before it can say so. From ``calm`` on all is well;
     after ``last`` nobody says anything of their own accord.
     """
 
@@ -32,6 +34,7 @@ class Troubles:
     server_down: tuple[Span, ...] = ()
     kannel_down: tuple[Span, ...] = ()
     meters: bool = False
+    brownouts: float = 0.0
 
 
 def troubles_draw(*, seed: int, start: datetime, end: datetime, faults: bool) -> Troubles:
@@ -44,13 +47,14 @@ def troubles_draw(*, seed: int, start: datetime, end: datetime, faults: bool) ->
         seed=seed,
         calm=calm,
         last=end - LAST_WORDS,
-        air=Faults(delay_s=90.0, loss=0.02, duplicates=0.02, reordering=0.03, hold_s=1800.0),
+        air=Faults(delay_s=90.0, loss=0.03, duplicates=0.02, reordering=0.03, hold_s=1800.0),
         lost_answers=0.01,
         refusals=0.02,
         silences=0.01,
         server_down=spans_draw(chance, start, calm, every_hours=90, longest_minutes=240),
         kannel_down=spans_draw(chance, start, calm, every_hours=60, longest_minutes=120),
         meters=True,
+        brownouts=0.04,
     )
 
 
