@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from gridtalk.core import clock
+from gridtalk.core.events import events_notify, meter_topic
 from gridtalk.grid.models import Meter
 from gridtalk.jobs.catalogue import BY_KIND
 from gridtalk.jobs.families import JOBS
@@ -38,7 +39,10 @@ def pause(attempts: int) -> timedelta:
 
 
 def job_message_queue(*, job: Job, incoming: IncomingMessage | None = None) -> JobMessage:
-    """Queue one sending of the job to its meter. Assumes the transaction that needs it."""
+    """Queue one sending of the job to its meter, and tell open pages that it waits.
+
+    Assumes the transaction that needs it.
+    """
     meter: Meter = job.circuit.meter
     message = JobMessage(job_id=job.pk, incoming=incoming or job.incoming)
     message_prepare(
@@ -49,6 +53,7 @@ def job_message_queue(*, job: Job, incoming: IncomingMessage | None = None) -> J
     )
     message.save()
     SEND.ring_on_commit()
+    events_notify([meter_topic(meter.pk)])
     return message
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, UserError
@@ -58,6 +59,13 @@ def tell(message: Message, outcome: MessageOutcome) -> None:
 
 def last(job: Job) -> JobMessage:
     return JobMessage.objects.filter(job=job).latest("pk")
+
+
+def test_open_pages_are_told_of_a_job_before_anything_is_sent(circuit: Circuit) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        redeem(circuit)
+    told = [query["sql"] for query in queries if "pg_notify" in query["sql"]]
+    assert any(f"meter:{circuit.meter_id}" in sql for sql in told), told
 
 
 def state(job: Job) -> str:
