@@ -27,6 +27,7 @@ COMMANDS = {
     "interface": "gridtalk.cli.people:interface",
     "meter": "gridtalk.cli.grid:meter",
     "decode": "gridtalk.cli.decode:decode",
+    "generate": "gridtalk.cli.generate:generate",
     "exec": "gridtalk.cli.maintain:execute",
 }
 

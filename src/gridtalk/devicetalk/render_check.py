@@ -57,6 +57,9 @@ def _functions(device: Device) -> list[Problem]:
             cause = f"the function {function.name!r} is there twice for one DF type"
             problems.append(Problem("functions", cause))
         seen.add(key)
+        if not (function.name.strip() and function.name.isprintable()):
+            cause = f"{function.name!r} is no name: it is blank or holds a line break"
+            problems.append(Problem("functions", cause))
     return problems
 
 

@@ -99,3 +99,18 @@ def folder_write(files: Tree, folder: Path) -> None:
         target.write_bytes(files[path])
         if files[path].startswith(b"#!"):
             target.chmod(0o755)
+
+
+def file_replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: beside its place first, then under its name.
+
+    Raises :class:`InvalidTree` where its folder cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        problem = Problem(str(path), error.strerror or "it cannot be written")
+        raise InvalidTree("The zip cannot be written:", (problem,)) from error
