@@ -95,6 +95,9 @@ def test_a_written_past_is_clean(folder: Path) -> None:
     done = simulate(folder, "--history", *arguments)
     assert done.returncode == 0, done.stderr
     assert "5 meters, 30 circuits, 3,360 reports" in done.stdout
+    more = simulate(folder, "--history", "--meters", "2", "--circuits", "99", "--days", "3")
+    assert more.returncode == 0, more.stderr
+    assert "2 meters, 198 circuits, 14,400 reports" in more.stdout
     verified = subprocess.run(
         [sys.executable, "-m", "gridtalk.cli", "--data-dir", str(folder), "verify"],
         capture_output=True, text=True, timeout=60, check=False, env=CLEAN,

@@ -8,12 +8,10 @@ writer meanwhile.
 
 import random
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
 
 from django.db import connection, transaction
 
@@ -22,31 +20,25 @@ from gridtalk.core.errors import UserError
 from gridtalk.core.fields import id_at
 from gridtalk.core.secrets import key_new
 from gridtalk.demo.curves import measured_curves
+from gridtalk.demo.past_books import CARD, consumption_write, copy, credits_write, parts
 from gridtalk.gateway.meter.wire_encode import encode_pcu
-from gridtalk.grid.models import Circuit, Meter
-from gridtalk.grid.services import meter_create
+from gridtalk.grid.models import Meter
+from gridtalk.grid.services import MOST_CIRCUITS, meter_create
 from gridtalk.messaging.models import CommunicationInterface
 from gridtalk.messaging.services import interface_create
-from gridtalk.prepaid.consumption import day_is_over, day_postings
-from gridtalk.prepaid.ledger import system_account_id
-from gridtalk.prepaid.models import LedgerAccount, LedgerEntry, Token
-from gridtalk.prepaid.services import MOST_TOKENS, token_batch_create
 from gridtalk.telemetry.services import partitions_ensure
 
-Row = TypeVar("Row")
 HOUR = timedelta(hours=1)
 #: Hundredths of the currency for a tenth of a watt-hour.
 TARIFF = 14
-#: What a card is worth, in hundredths, and the credit below which people buy one.
-CARD, LOW = 500_00, 100_00
+#: The credit below which people buy a card, in hundredths.
+LOW = 100_00
 #: How long a report is on its way, at least; each meter has its own.
 LATENCY_S = 15
 ZONES = ("Africa/Kampala", "Africa/Bamako", "Africa/Nairobi")
 FACTORS = 16
 #: A power unit reports so often, in hours.
 PCU_HOURS = 6
-#: Rows that one COPY writes.
-AT_ONCE = 100_000
 
 
 @dataclass(slots=True)
@@ -73,6 +65,7 @@ class Village:
     ahead_h: int
     latency_s: int
     lines: list[Line]
+    number: int
     mains_today: int = 0
 
 
@@ -118,9 +111,10 @@ def past_make(
     with transaction.atomic():
         _reports_write(villages, start, end, chance, past, progress)
         _circuits_show(villages, end)
-        _credits_write(past, end)
+        credits_write(past.sold, end)
+        past.credits = len(past.sold)
     progress(f"{past.credits:,} credits are in the books; posting the consumption")
-    past.postings = _consumption_write(start)
+    past.postings = consumption_write(start)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     past.seconds = time.monotonic() - began
@@ -169,6 +163,7 @@ def _villages_make(
                     )
                     for circuit in rows[1:]
                 ],
+                number,
             )
         )
         if number % 200 == 199:
@@ -222,8 +217,8 @@ def _reports_write(
         parents: list[str] = []
         children: list[str] = []
         _hour(villages, table, at, chance, past, parents, children)
-        _copy("logs (id, kind, received_at)", parents)
-        _copy(
+        copy("logs (id, kind, received_at)", parents)
+        copy(
             "primary_logs (id, circuit_id, latency_s, meter_time, watthours, use_time_s, status,"
             " credit)",
             children,
@@ -247,7 +242,8 @@ def _hour(
 ) -> None:
     """One hour of every meter: what was drawn until ``at``, and the report of it."""
     stamp = at.isoformat()
-    log_id = id_at(at + timedelta(seconds=LATENCY_S))
+    # Above those of an earlier past, whose meters were fewer.
+    log_id = id_at(at + timedelta(seconds=LATENCY_S)) + villages[0].number * (MOST_CIRCUITS + 1)
     turn = at.hour * 7 + at.toordinal()
     for village in villages:
         # The hour that ends at midnight belongs to the day before, whose counter is sent once more.
@@ -303,7 +299,7 @@ def _buys(line: Line, at: datetime, chance: random.Random, past: Past) -> None:
 
 def _pcu_write(villages: list[Village], at: datetime) -> int:
     parents, children = [], []
-    log_id = id_at(at + timedelta(seconds=LATENCY_S + 300))
+    log_id = id_at(at + timedelta(seconds=LATENCY_S + 300)) + villages[0].number
     for village in villages:
         local = (at + timedelta(hours=village.ahead_h)).replace(tzinfo=None)
         sun = max(0, 36 - (local.hour - 12) ** 2) if 6 <= local.hour <= 18 else 0
@@ -326,8 +322,8 @@ def _pcu_write(villages: list[Village], at: datetime) -> int:
         parents.append(f"{log_id}\tpcu\t{received.isoformat()}\n")
         columns = "\t".join(str(value) for value in values)
         children.append(f"{log_id}\t{village.meter_id}\t{at.isoformat()}\t{raw}\t{columns}\n")
-    _copy("logs (id, kind, received_at)", parents)
-    _copy(
+    copy("logs (id, kind, received_at)", parents)
+    copy(
         "pcu_logs (id, meter_id, meter_time, raw, cumulative_kwh_solar,"
         " cumulative_kwh_battery_charge, cumulative_kwh_discharge, battery_volts, battery_charge,"
         " battery_discharge, solar_amps, solar_volts, battery_temp)",
@@ -347,7 +343,7 @@ def _circuits_show(villages: list[Village], end: datetime) -> None:
             for line in village.lines
         ]
     with connection.cursor() as cursor:
-        for part in _parts(rows, 20_000):
+        for part in parts(rows, 20_000):
             ids, credits_, credited, status, received_at = (
                 list(column) for column in zip(*part, strict=True)
             )
@@ -359,109 +355,3 @@ def _circuits_show(villages: list[Village], end: datetime) -> None:
                 " WHERE c.id = v.id",
                 [end, end, ids, credits_, credited, status, received_at],
             )
-
-
-# --- credit -------------------------------------------------------------------------------------
-
-
-def _credits_write(past: Past, end: datetime) -> None:
-    """A used card, a job that is done and its rows in the ledger for each credit."""
-    past.credits = len(past.sold)
-    ids = [
-        line.pk for line in Circuit.objects.filter(is_main=False, ledger_account=None).only("pk")
-    ]
-    LedgerAccount.objects.bulk_create(
-        [LedgerAccount(kind=LedgerAccount.Kind.CIRCUIT, circuit_id=pk) for pk in ids],
-        batch_size=5000,
-    )
-    accounts = dict(
-        LedgerAccount.objects.filter(circuit__isnull=False).values_list("circuit_id", "pk")
-    )
-    kind = LedgerAccount.Kind
-    tokens, in_flight = system_account_id(kind.TOKENS), system_account_id(kind.IN_FLIGHT)
-    for part in _parts(past.sold, MOST_TOKENS):
-        batch = token_batch_create(
-            count=len(part), value=Decimal(CARD).scaleb(-2), note="cards of the past"
-        )
-        numbers = list(batch.tokens.order_by("pk").values_list("pk", flat=True))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, %s)",
-                [len(part)],
-            )
-            job_ids = [row[0] for row in cursor.fetchall()]
-        jobs, credits_, entries = [], [], []
-        value = f"{CARD // 100}.00"
-        now = end.isoformat()
-        for (circuit_id, at), token_id, job_id in zip(part, numbers, job_ids, strict=True):
-            asked = (at - timedelta(minutes=1)).isoformat()
-            done = at.isoformat()
-            jobs.append(
-                f"{job_id}\tadd_credit\t{uuid.uuid4()}\t{asked}\t{done}\tdone\t{circuit_id}\t"
-                f"consumer\t1\t{asked}\t\n"
-            )
-            credits_.append(f"{job_id}\t{value}\t{token_id}\n")
-            entries.append(
-                f"{now}\t{asked}\t{tokens}\t{in_flight}\t{value}\tredemption\t{token_id}\t"
-                f"{job_id}\t\n"
-            )
-            entries.append(
-                f"{now}\t{done}\t{in_flight}\t{accounts[circuit_id]}\t{value}\tdelivery\t\\N\t"
-                f"{job_id}\t\n"
-            )
-        _copy(
-            "jobs (id, kind, uuid, started_at, ended_at, state, circuit_id, requested_by, attempts,"
-            " sent_at, note)",
-            jobs,
-        )
-        _copy("add_credit_jobs (id, credit, token_id)", credits_)
-        _copy(
-            "ledger_entries (created_at, occurred_at, debit_account_id, credit_account_id, amount,"
-            " cause, token_id, job_id, reason)",
-            entries,
-        )
-        Token.objects.filter(batch=batch).update(state=Token.State.USED, used_at=end)
-
-
-def _consumption_write(start: datetime) -> int:
-    """Post the days that are over, as the nightly task would, in bulk."""
-    now = clock.now()
-    kind = LedgerAccount.Kind
-    sold, adjustment = system_account_id(kind.SOLD), system_account_id(kind.ADJUSTMENT)
-    accounts = dict(
-        LedgerAccount.objects.filter(circuit__isnull=False).values_list("circuit_id", "pk")
-    )
-    made = 0
-    for chunk in day_postings(since=start - timedelta(days=1)):
-        rows = []
-        for item in chunk:
-            if not item.missing or not day_is_over(item, now):
-                continue
-            other = sold if item.cause == LedgerEntry.Cause.CONSUMPTION else adjustment
-            own = accounts[item.circuit_id]
-            debit, credit = (own, other) if item.missing > 0 else (other, own)
-            rows.append(
-                f"{now.isoformat()}\t{item.last_report_at.isoformat()}\t{debit}\t{credit}\t"
-                f"{abs(item.missing)}\t{item.cause}\t{item.day}\t{item.reason}\n"
-            )
-        _copy(
-            "ledger_entries (created_at, occurred_at, debit_account_id, credit_account_id, amount,"
-            " cause, day, reason)",
-            rows,
-        )
-        made += len(rows)
-    return made
-
-
-# --- writing ------------------------------------------------------------------------------------
-
-
-def _copy(target: str, lines: list[str]) -> None:
-    for part in _parts(lines, AT_ONCE):
-        with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
-            copy.write("".join(part))
-
-
-def _parts(rows: list[Row], size: int) -> Iterator[list[Row]]:
-    for first in range(0, len(rows), size):
-        yield rows[first : first + size]
