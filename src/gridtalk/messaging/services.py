@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from gridtalk.core import clock, secrets
 from gridtalk.core.errors import NotFound, UserError
+from gridtalk.core.events import events_notify, number_topic
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.core.texts import storable
@@ -174,6 +175,7 @@ def _settle(message: Message, state: State, outcome: MessageOutcome, *, error: s
     # The row's own kind stays as it is: this saves the base row of any kind of message.
     message.save(update_fields=["state", "last_error", "next_attempt_at", "lease_until", "sent_at"])
     outcome_tell(message, outcome)
+    events_notify([number_topic(message.number)])
 
 
 def polled_messages_take(*, interface_id: int, most: int = 200) -> list[Message]:

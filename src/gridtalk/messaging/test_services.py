@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.conf import LazySettings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from gridtalk.core import clock, secrets
 from gridtalk.core.errors import NotFound, UserError
@@ -116,8 +118,11 @@ def test_reports(
     state: State, report: Report, after: State, outcome: MessageOutcome | None
 ) -> None:
     message = queued(kannel(), state=state)
-    taken = services.delivery_report_take(report=DeliveryReport(message.uuid, report, "NACK/"))
+    with CaptureQueriesContext(connection) as queries:
+        taken = services.delivery_report_take(report=DeliveryReport(message.uuid, report, "NACK/"))
     assert taken
+    pages_told = any(f"number:{message.number}" in query["sql"] for query in queries)
+    assert pages_told == (outcome is not None), "open pages are told of what changed, and only then"
     row = Message.objects.get(pk=message.pk)
     assert row.state == after
     assert told == ([(message.uuid, after, outcome)] if outcome else [])
