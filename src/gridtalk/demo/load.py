@@ -30,6 +30,7 @@ from gridtalk.demo.village import (
     village_make,
 )
 from gridtalk.grid.models import Meter
+from gridtalk.messaging.models import CommunicationInterface
 
 ZONE = "Africa/Kampala"
 TARIFF = 1400_00
@@ -208,6 +209,8 @@ def load_run(
                 )
         load.settled = settle(network, timeout_s=120)
         load.seconds = time.monotonic() - began
+    # Its other side is gone: nothing more is to be sent that way.
+    CommunicationInterface.objects.filter(meters=villages[0].row).update(active=False)
     return load
 
 
