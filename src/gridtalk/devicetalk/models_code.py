@@ -148,6 +148,13 @@ class SaFunction(models.Model):
         related_name="+",
         help_text="who wrote it; empty: came with Gridtalk",
     )
+    copied_from = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="copies",
+        help_text="the function whose history it carries on (copy on write)",
+    )
 
     class Meta:
         db_table = "devicetalk_sa_functions"

@@ -1,0 +1,193 @@
+"""Reading: what may be chosen, what a choice brings, and devices."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from gridtalk.core.errors import NotFound
+from gridtalk.devicetalk import engine, merge, tree
+from gridtalk.devicetalk.models import (
+    BasicFile,
+    Device,
+    DeviceLibrary,
+    DeviceLibraryDfHasSaFunction,
+    DeviceModel,
+    Language,
+    Library,
+    LibraryFunction,
+    SaFunction,
+)
+from gridtalk.devicetalk.rights import is_administrator, visible
+from gridtalk.devicetalk.services.device_spec import Chosen, Df, Use, plain_type
+from gridtalk.devicetalk.services.joining import functions_join, libraries_needed
+from gridtalk.users.models import User
+
+Pool = Library | DeviceLibrary
+
+
+def language_list() -> QuerySet[Language]:
+    """All languages, by name."""
+    return Language.objects.order_by("name")
+
+
+def basic_file_list(*, language: Language | None = None) -> QuerySet[BasicFile]:
+    """The basic files, of one language or of all, by language and name."""
+    rows = BasicFile.objects.select_related("language").order_by("language__name", "name")
+    return rows.filter(language=language) if language else rows
+
+
+def basic_file_get(*, language: str, name: str) -> BasicFile:
+    """The basic file of that name; :class:`NotFound` names those that there are."""
+    found = basic_file_list().filter(language__name=language, name=name).first()
+    if found is None:
+        names = ", ".join(f"{row.language.name}/{row.name}" for row in basic_file_list())
+        raise NotFound(
+            f"there is no basic file {language[:30]}/{name[:100]}; there are: {names or 'none'}"
+        )
+    return found
+
+
+def device_model_list() -> QuerySet[DeviceModel]:
+    """The device models with their features, by name."""
+    return DeviceModel.objects.prefetch_related("features__df_type").order_by("name")
+
+
+def device_list(*, user: User | None, search: str = "") -> QuerySet[Device]:
+    """The devices of that user and the global ones, last saved first; ``search`` in their names."""
+    rows = Device.objects.filter(visible(user)).select_related("basic_file__language", "user")
+    if search:
+        rows = rows.filter(Q(name__icontains=search) | Q(dm_name__icontains=search))
+    return rows.order_by("-updated_at", "pk")
+
+
+def device_get(*, user: User | None, device_id: int) -> Device:
+    """A device that the user sees (an administrator: any); :class:`NotFound` for all others."""
+    rows = Device.objects.select_related("basic_file__language", "user")
+    if not is_administrator(user):
+        rows = rows.filter(visible(user))
+    found = rows.filter(pk=device_id).first()
+    if found is None:
+        raise NotFound("there is no such device, or it is not yours")
+    return found
+
+
+@dataclass(frozen=True)
+class LibraryChoice:
+    """A library or device library which may be chosen, and the libraries that it brings."""
+
+    chosen: Chosen
+    name: str
+    is_global: bool
+    brings: tuple[str, ...] = ()
+
+
+def library_choice_list(*, user: User | None, basic_file: BasicFile) -> list[LibraryChoice]:
+    """What a user may choose: their device libraries, global ones whose name none of theirs has,
+    then libraries; each by name.
+    """
+    pools = DeviceLibrary.objects.filter(visible(user), basic_file=basic_file)
+    rows = list(pools.prefetch_related("dependency_library").order_by("name"))
+    own = [row for row in rows if row.user_id is not None]
+    names = {row.name for row in own}
+    everybodys = [row for row in rows if row.user_id is None and row.name not in names]
+    found = [
+        LibraryChoice(
+            chosen=Chosen("D", row.pk),
+            name=row.name,
+            is_global=row.user_id is None,
+            brings=tuple(sorted(library.name for library in row.dependency_library.all())),
+        )
+        for row in [*own, *everybodys]
+    ]
+    libraries = Library.objects.filter(basic_file=basic_file).order_by("name")
+    return [*found, *(LibraryChoice(Chosen("L", row.pk), row.name, True) for row in libraries)]
+
+
+def pools_get(*, user: User | None, chosen: Sequence[Chosen]) -> list[Pool]:
+    """The chosen libraries and device libraries, in the order of choice.
+
+    Raises :class:`NotFound` naming the first that is not there or that the user does not see.
+    """
+    pools = DeviceLibrary.objects.all()
+    if not is_administrator(user):
+        pools = pools.filter(visible(user))
+    plain = Library.objects.in_bulk([one.id for one in chosen if one.kind == "L"])
+    seen = pools.in_bulk([one.id for one in chosen if one.kind == "D"])
+    found: list[Pool] = []
+    for one in chosen:
+        row = plain.get(one.id) if one.kind == "L" else seen.get(one.id)
+        if row is None:
+            raise NotFound(f"there is no library {one.kind}{one.id}, or it is not yours")
+        found.append(row)
+    return found
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What chosen libraries bring.
+
+    ``brought`` are libraries that came with a device library, ``left_out`` functions that refer to
+    a library which is not chosen; ``presets`` are features with their functions.
+    """
+
+    brought: tuple[Library, ...]
+    library_functions: tuple[LibraryFunction, ...]
+    functions: tuple[SaFunction, ...]
+    left_out: tuple[SaFunction, ...]
+    presets: tuple[Df, ...]
+    global_variables: tree.GlobalVariables
+
+
+def selection_get(
+    *,
+    user: User | None,
+    chosen: Sequence[Chosen],
+    own: Iterable[SaFunction] = (),
+    present: tree.GlobalVariables | None = None,
+) -> Selection:
+    """What these libraries bring to a device that has ``own`` functions and ``present`` variables.
+
+    Raises as :func:`pools_get`.
+    """
+    pools = pools_get(user=user, chosen=chosen)
+    plain = [row for row in pools if isinstance(row, Library)]
+    device_libraries = [row for row in pools if isinstance(row, DeviceLibrary)]
+    needed = libraries_needed((row.pk for row in plain), device_libraries)
+    brought = Library.objects.filter(pk__in=needed).exclude(pk__in=[row.pk for row in plain])
+    joined = functions_join(
+        own, *(row.functions.select_related("library_ref") for row in device_libraries)
+    ).values()
+    out = [row for row in joined if row.library_ref and row.library_ref.library_id not in needed]
+    return Selection(
+        brought=tuple(brought.order_by("name")),
+        library_functions=tuple(
+            LibraryFunction.objects.filter(library__in=needed)
+            .select_related("library")
+            .order_by("name", "library__name")
+        ),
+        functions=tuple(sorted((r for r in joined if r not in out), key=lambda row: row.name)),
+        left_out=tuple(out),
+        presets=presets_get(device_libraries),
+        global_variables=merge.globals_merge(
+            present or tree.GlobalVariables(),
+            [engine.globals_only(row) for row in [*brought.order_by("name"), *pools]],
+        ),
+    )
+
+
+def presets_get(pools: Iterable[DeviceLibrary]) -> tuple[Df, ...]:
+    """The features that device libraries know, stacked up: per name and type the later one's."""
+    found: dict[tuple[str, tree.DfType], Df] = {}
+    for pool in pools:
+        for row in pool.devicelibrarydf_set.select_related("df_type").order_by("pk"):
+            uses = DeviceLibraryDfHasSaFunction.objects.filter(device_library_df=row)
+            df_type = plain_type(row.df_type)
+            found[row.name, df_type] = Df(
+                name=row.name,
+                df_type=df_type,
+                uses=tuple(
+                    Use(use.function_id, use.var_setup, use.selected) for use in uses.order_by("pk")
+                ),
+            )
+    return tuple(found.values())

@@ -1,0 +1,129 @@
+"""Taking up an earlier version of a device, as a new version."""
+
+from typing import Any
+
+from django.db import transaction
+
+from gridtalk.core.errors import NotFound, UserError
+from gridtalk.devicetalk.models import (
+    BasicFile,
+    Device,
+    DeviceLibrary,
+    DeviceVersion,
+    Library,
+    LibraryFunction,
+    SaFunction,
+)
+from gridtalk.devicetalk.rights import owned_check
+from gridtalk.devicetalk.services.catalogue import df_type_get
+from gridtalk.devicetalk.services.device_spec import Chosen, DeviceSpec, Df, Use
+from gridtalk.devicetalk.services.devices import DeviceSaved, device_save
+from gridtalk.devicetalk.services.history import function_snapshot, function_version_add
+from gridtalk.devicetalk.tree import DfType as PlainType
+from gridtalk.users.models import User
+
+
+@transaction.atomic
+def device_restore(
+    *, user: User | None, device: Device, version: DeviceVersion, revision: int | None = None
+) -> DeviceSaved:
+    """Save what the device was at that version; its name and address too.
+
+    A function that changed since is written anew, as the newest version of its history; one that is
+    as it was is used. Raises :class:`UserError` naming the libraries that are gone, and as
+    :func:`device_save`.
+    """
+    owned_check(user, device)
+    if version.device_id != device.pk:
+        raise NotFound(f"version {version.number} is not one of {device.name}")
+    then = version.snapshot
+    basic_file = _basic_file(then["basic_file"])
+    functions = {row["id"]: _function(user, basic_file, row) for row in then["functions"]}
+    source_server, source_project, source_device_object = then["source"]
+    spec = DeviceSpec(
+        name=then["name"],
+        dm_name=then["dm_name"],
+        basic_file=basic_file,
+        server_url=then["server_url"],
+        device_address=then["device_address"],
+        push_interval_s=then["push_interval"],
+        global_var_setup=then["global_var_setup"],
+        gvs_readonly_lines=tuple(then["gvs_readonly_lines"]),
+        libraries=_libraries(device, basic_file, then["libraries"]),
+        functions=tuple(functions.values()),
+        dfs=tuple(_df(row, functions) for row in then["dfs"]),
+        source_server=source_server,
+        source_project=source_project,
+        source_device_object=source_device_object,
+    )
+    return device_save(user=user, spec=spec, device=device, revision=revision)
+
+
+def _basic_file(then: dict[str, Any]) -> BasicFile:
+    named = BasicFile.objects.filter(language__name=then["language"], name=then["name"])
+    found = BasicFile.objects.filter(pk=then["id"]).first() or named.first()
+    if found is None:
+        raise UserError(
+            f"the basic file {then['language']}/{then['name']} is gone; upload it again"
+        )
+    return found
+
+
+def _libraries(
+    device: Device, basic_file: BasicFile, then: list[dict[str, Any]]
+) -> tuple[Chosen, ...]:
+    """The libraries by their id, else those that have their names now."""
+    found, gone = [], []
+    for row in then:
+        rows = (
+            Library.objects.filter(basic_file=basic_file)
+            if row["kind"] == "L"
+            else DeviceLibrary.objects.filter(basic_file=basic_file)
+        )
+        same = rows.filter(pk=row["id"]).first() or rows.filter(name=row["name"]).first()
+        if same is None:
+            gone.append(row["name"])
+        else:
+            found.append(Chosen(row["kind"], same.pk))
+    if gone:
+        raise UserError(f"{device.name} used {', '.join(gone)} then: gone now; upload it again")
+    return tuple(found)
+
+
+def _function(user: User | None, basic_file: BasicFile, then: dict[str, Any]) -> int:
+    """The function where it is as it was, else a new one that carries its history on: its id."""
+    row = (
+        SaFunction.objects.select_for_update(of=("self",))
+        .select_related("function_type", "library_ref__library")
+        .filter(pk=then["id"])
+        .first()
+    )
+    if row is not None and {"id": row.pk, **function_snapshot(row)} == then:
+        return row.pk
+    ref = then["library_ref"]
+    made = SaFunction.objects.create(
+        name=then["name"],
+        code=then["code"],
+        readonly_lines=then["readonly_lines"],
+        var_setup=then["var_setup"],
+        function_type=df_type_get(direction=then["type"]["df_type"], params=then["type"]["params"]),
+        library_ref=ref and LibraryFunction.objects.filter(
+            library__basic_file=basic_file, library__name=ref["library"], name=ref["function"]
+        ).first(),
+        user=user,
+        copied_from=row,
+    )  # fmt: skip
+    function_version_add(function=made, user=user)
+    return made.pk
+
+
+def _df(then: dict[str, Any], functions: dict[int, int]) -> Df:
+    return Df(
+        name=then["name"],
+        df_type=PlainType(then["type"]["df_type"], tuple(then["type"]["params"])),
+        in_use=then["in_use"],
+        uses=tuple(
+            Use(functions[use["id"]], use["var_setup"], use["selected"])
+            for use in then["functions"]
+        ),
+    )

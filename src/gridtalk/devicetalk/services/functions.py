@@ -1,0 +1,328 @@
+"""SA functions: made from a template, changed, copied where others use them, deleted."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from gridtalk.core import clock
+from gridtalk.core.errors import Conflict, NotFound, UserError
+from gridtalk.core.texts import needs_care
+from gridtalk.devicetalk import engine, render_function, tree
+from gridtalk.devicetalk.models import (
+    BasicFile,
+    Device,
+    DeviceDfHasSaFunction,
+    DeviceLibrary,
+    DfType,
+    LibraryFunction,
+    SaFunction,
+    SaFunctionVersion,
+)
+from gridtalk.devicetalk.rights import is_administrator, owned_check, visible
+from gridtalk.devicetalk.services.catalogue import name_check
+from gridtalk.devicetalk.services.history import function_version_add
+from gridtalk.users.models import User
+
+#: The most characters of a function's code, and of its variable setup.
+LONGEST_CODE = 200_000
+#: What to do where other features use the function: ask, change it for all, or save as a new one.
+Shared = Literal["ask", "all", "new"]
+
+
+class FunctionShared(Conflict):
+    """Other features use the function: the user decides, for all or as a new one."""
+
+    def __init__(self, function: SaFunction, features: Sequence[str]) -> None:
+        super().__init__(
+            f"{function.name} is used by {', '.join(features)}: change it for all of them, or save "
+            "it as a new function"
+        )
+        self.features = tuple(features)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A function as the page hands it in. Lines hold no line break.
+
+    ``readonly_lines`` may be left out: then they are looked for, from the top.
+    """
+
+    name: str
+    code: tuple[str, ...]
+    var_setup: tuple[str, ...] = ()
+    readonly_lines: tuple[int, ...] | None = None
+
+
+def lines_check(lines: Iterable[str], *, what: str) -> list[str]:
+    """The lines, fit for storing unchanged; :class:`UserError` names the line that is not."""
+    given = list(lines)
+    for number, line in enumerate(given, 1):
+        if "\n" in line or needs_care(line):
+            raise UserError(
+                f"line {number} of {what} has a line break, a NUL or half a character; take it out"
+            )
+    if sum(map(len, given)) > LONGEST_CODE:
+        raise UserError(f"{what} is longer than {LONGEST_CODE:,} characters")
+    return given
+
+
+def readonly_check(*, base: Sequence[str], base_readonly: Iterable[int], draft: Draft) -> list[int]:
+    """The numbers of the draft's read-only lines; their text and order are as in ``base``.
+
+    Raises :class:`UserError` naming the first read-only line that was changed or is missing.
+    """
+    awaited = [base[number] for number in sorted(base_readonly)]
+    if draft.readonly_lines is None:
+        found, start = [], 0
+        for line in awaited:
+            try:
+                start = draft.code.index(line, start) + 1
+            except ValueError:
+                raise _changed(draft.name, line) from None
+            found.append(start - 1)
+        return found
+    numbers = sorted(set(draft.readonly_lines))
+    if numbers and not 0 <= numbers[0] <= numbers[-1] < len(draft.code):
+        raise UserError(f"{draft.name} has no line {numbers[-1]} that could be read-only")
+    given = [draft.code[number] for number in numbers]
+    if given != awaited:
+        at = next((i for i, line in enumerate(awaited) if i >= len(given) or given[i] != line), -1)
+        raise _changed(draft.name, awaited[at] if at >= 0 else given[len(awaited)])
+    return numbers
+
+
+def _changed(name: str, line: str) -> UserError:
+    return UserError(f"{name}: the line “{line.strip()[:80]}” is read-only; put it back as it was")
+
+
+def functions_usable(user: User | None) -> Q:
+    """The functions that a user may use: their own, and those of what they see."""
+    if is_administrator(user):
+        return Q()
+    return (
+        Q(user=user)
+        | Q(device__in=Device.objects.filter(visible(user)))
+        | Q(devicelibrary__in=DeviceLibrary.objects.filter(visible(user)))
+    )
+
+
+def function_get(*, user: User | None, function_id: int) -> SaFunction:
+    """A function that the user may use; :class:`NotFound` where there is none."""
+    found = (
+        SaFunction.objects.filter(functions_usable(user), pk=function_id)
+        .select_related("function_type", "library_ref__library")
+        .first()
+    )
+    if found is None:
+        raise NotFound(f"there is no function {function_id}, or it is not yours")
+    return found
+
+
+def function_new(
+    *,
+    basic_file: BasicFile,
+    df_type: DfType,
+    name: str = "",
+    library_function: LibraryFunction | None = None,
+) -> tree.SaFunction:
+    """What a new function begins as, by the basic file's template; nothing is stored.
+
+    Its name is the given one, else ``<function>_<library>`` where it is made from a library's.
+    """
+    ref = engine.library_function_load(library_function) if library_function else None
+    return render_function.function_new(
+        basic_file=engine.basic_file_load(basic_file),
+        df_type=engine.df_type_load(df_type),
+        name=name or (render_function.function_import_name(ref) if ref else ""),
+        library_function=ref,
+    )
+
+
+@transaction.atomic
+def function_create(
+    *,
+    user: User | None,
+    basic_file: BasicFile,
+    df_type: DfType,
+    draft: Draft,
+    library_function: LibraryFunction | None = None,
+    device: Device | None = None,
+) -> SaFunction:
+    """Store a function that began as :func:`function_new`, for the device where one is given.
+
+    Raises :class:`UserError` where a read-only line was changed, :class:`Conflict` where the device
+    has a function of that name.
+    """
+    name = name_check(draft.name, what="a function", longest=100)
+    base = function_new(
+        basic_file=basic_file, df_type=df_type, name=name, library_function=library_function
+    )
+    if device is not None:
+        owned_check(user, device)
+        device_name_check(device, name)
+    function = SaFunction.objects.create(
+        name=name,
+        code=lines_check(draft.code, what=name),
+        var_setup=lines_check(draft.var_setup, what=f"the variables of {name}"),
+        readonly_lines=readonly_check(
+            base=base.code, base_readonly=base.readonly_lines, draft=draft
+        ),
+        function_type=df_type,
+        library_ref=library_function,
+        user=user,
+    )
+    if device is not None:
+        device.functions.add(function)
+    function_version_add(function=function, user=user)
+    return function
+
+
+def device_name_check(device: Device, name: str, *, but: SaFunction | None = None) -> None:
+    """Raise :class:`Conflict` where the device has another function of that name."""
+    others = device.functions.filter(name=name)
+    if but is not None:
+        others = others.exclude(pk=but.pk)
+    if others.exists():
+        raise Conflict(f"{device.name} has a function {name} already; choose another name")
+
+
+@transaction.atomic
+def function_save(
+    *,
+    user: User | None,
+    function: SaFunction,
+    draft: Draft,
+    device: Device | None = None,
+    df_id: int | None = None,
+    shared: Shared = "ask",
+) -> SaFunction:
+    """Save a change of a function, as the user sees it in ``device``, at its feature ``df_id``.
+
+    Changed in place where nobody but this device uses it. One that belongs to a device library, to
+    another device or to another user is never changed: a copy is made, which takes its place in
+    this device and carries its history on. Returned is the function that holds the change.
+
+    Raises :class:`FunctionShared` where several features of the device use it, the code changes and
+    ``shared`` is ``ask``; ``all`` changes it for all; ``new`` (with a new name) makes a function
+    for ``df_id`` alone. Raises :class:`UserError` where a read-only line was changed,
+    :class:`Conflict` where the device has another function of that name.
+    """
+    name = name_check(draft.name, what="a function", longest=100)
+    function_get(user=user, function_id=function.pk)
+    function = SaFunction.objects.select_for_update().get(pk=function.pk)
+    code = lines_check(draft.code, what=name)
+    var_setup = lines_check(draft.var_setup, what=f"the variables of {name}")
+    readonly = readonly_check(
+        base=function.code, base_readonly=function.readonly_lines, draft=draft
+    )
+    if device is not None:
+        owned_check(user, device)
+    uses = _uses(device, function)
+    if code != function.code and shared == "ask" and uses.count() > 1:
+        raise FunctionShared(function, list(uses.values_list("device_df__name", flat=True)))
+    fresh = shared == "new" or _others_use(user, function, device)
+    if device is not None:
+        device_name_check(device, name, but=None if shared == "new" else function)
+    if not fresh and [name, code, var_setup, readonly] == [
+        function.name, function.code, function.var_setup, function.readonly_lines
+    ]:  # fmt: skip
+        return function
+    saved = _copy(function, user) if fresh else function
+    saved.name, saved.code, saved.var_setup = name, code, var_setup
+    saved.readonly_lines, saved.updated_at = readonly, clock.now()
+    saved.save()
+    if fresh and device is not None:
+        _replace(device, function, saved, df_id=df_id if shared == "new" else None)
+    function_version_add(function=saved, user=user)
+    return saved
+
+
+def _uses(device: Device | None, function: SaFunction) -> QuerySet[DeviceDfHasSaFunction]:
+    return DeviceDfHasSaFunction.objects.filter(
+        device_df__device=device, function=function
+    ).order_by("device_df__name")
+
+
+def _others_use(user: User | None, function: SaFunction, device: Device | None) -> bool:
+    """Whether a device library, another device or another user has the function."""
+    if function.user_id != (user.pk if user else None):
+        return True
+    devices = Device.objects.filter(
+        Q(functions=function) | Q(devicedf__devicedfhassafunction__function=function)
+    )
+    if device is not None:
+        devices = devices.exclude(pk=device.pk)
+    return (
+        devices.exists()
+        or DeviceLibrary.objects.filter(
+            Q(functions=function)
+            | Q(devicelibrarydf__devicelibrarydfhassafunction__function=function)
+        ).exists()
+        or function.copies.exists()
+    )
+
+
+def _copy(function: SaFunction, user: User | None) -> SaFunction:
+    return SaFunction(
+        function_type=function.function_type,
+        library_ref=function.library_ref,
+        copied_from=function,
+        user=user,
+    )
+
+
+def _replace(device: Device, old: SaFunction, new: SaFunction, *, df_id: int | None) -> None:
+    """Put the new function into the device: at one feature, or in the old one's place."""
+    device.functions.add(new)
+    uses = _uses(device, old)
+    if df_id is not None:
+        uses.filter(device_df=df_id).update(function=new)
+        return
+    uses.update(function=new)
+    device.functions.remove(old)
+
+
+@transaction.atomic
+def function_delete(*, user: User | None, function: SaFunction, device: Device) -> None:
+    """Take a function out of a device; the row goes when nobody needs it (cleanup).
+
+    Raises :class:`Conflict` while features of the device use it, by name.
+    """
+    owned_check(user, device)
+    names = list(_uses(device, function).values_list("device_df__name", flat=True))
+    if names:
+        raise Conflict(f"{function.name} is used by {', '.join(names)}; choose another there first")
+    if not device.functions.filter(pk=function.pk).exists():
+        raise NotFound(f"{device.name} has no function {function.name}")
+    device.functions.remove(function)
+
+
+def function_restore(
+    *,
+    user: User | None,
+    function: SaFunction,
+    version: SaFunctionVersion,
+    device: Device | None = None,
+) -> SaFunction:
+    """Save what the function was at that version, as a new version; read-only lines as they were.
+
+    Raises as :func:`function_save`; :class:`NotFound` where the version is another function's.
+    """
+    ancestors = {function.pk}
+    current = function
+    while current.copied_from is not None:
+        current = current.copied_from
+        ancestors.add(current.pk)
+    if version.function_id not in ancestors:
+        raise NotFound(f"version {version.number} is not one of {function.name}")
+    then = version.snapshot
+    draft = Draft(
+        name=then["name"],
+        code=tuple(then["code"]),
+        var_setup=tuple(then["var_setup"]),
+        readonly_lines=tuple(then["readonly_lines"]),
+    )
+    return function_save(user=user, function=function, draft=draft, device=device, shared="all")
