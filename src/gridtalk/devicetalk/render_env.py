@@ -106,7 +106,8 @@ def environment_make(tree: Tree) -> ImmutableSandboxedEnvironment:
 def template_problem(tree: Tree, path: str) -> Problem | None:
     """What is wrong with a template's syntax, without running it."""
     try:
-        environment_make({}).parse(template_text(tree, path), filename=path)
+        # Compiled, since the parser alone does not know the filters.
+        environment_make({}).compile(template_text(tree, path), filename=path, raw=True)
     except TemplateSyntaxError as error:
         return Problem(path, error.message or "a mistake in the template", error.lineno)
     except InvalidTree as error:

@@ -1,0 +1,90 @@
+"""Basic files: what is refused, all of it in one message."""
+
+import pytest
+
+from gridtalk.devicetalk.config import basic_file_read
+from gridtalk.devicetalk.testing_engine import CONFIG_INI, basic_file_with, tree_with
+from gridtalk.devicetalk.tree import InvalidTree, Limits
+
+
+def test_a_good_one() -> None:
+    config = basic_file_with().config
+    assert config.sa == ("sa.py",)
+    assert config.lib_root == "library/"
+    assert config.example_dir == "examples"
+    assert config.out_path(config.safuncs, "My dev") == "library/My_dev_library/functions.py"
+
+
+def test_the_old_placeholder() -> None:
+    tree = tree_with(config=CONFIG_INI.replace("{device_name}", "{sa[device_name]}"))
+    path = "library/{sa[device_name]}_library/functions.py"
+    tree[path] = tree.pop("library/{device_name}_library/functions.py")
+    config = basic_file_read(name="x", language="Python", tree=tree).config
+    assert config.out_path(config.safuncs, "d") == "library/d_library/functions.py"
+
+
+def test_everything_missing_is_in_one_message() -> None:
+    config = "[templates]\nsa = a.py, b.py\n[new-function]\nIDF =\n"
+    with pytest.raises(InvalidTree) as caught:
+        basic_file_with(config=config)
+    text = str(caught.value)
+    for part in (
+        "'safuncs' of section [templates] is missing",
+        "'IDF' of section [new-function] is empty",
+        "'ODF' of section [new-function] is missing",
+        "'url' of section [manual] is missing",
+        "'root' of section [lib] is missing",
+        "'example-dir' of section [lib] is missing",
+    ):
+        assert part in text
+
+
+def test_missing_files_and_template_mistakes_together() -> None:
+    with pytest.raises(InvalidTree) as caught:
+        basic_file_with(
+            sa=None, idf="a\n{% if %}\n", odf="{{ x | nofilter }}", safuncs="\n\n{% endfor %}"
+        )
+    text = str(caught.value)
+    assert "sa = sa.py: there is no such file" in text
+    assert "templates/idf.py.j2, line 2: " in text
+    assert "templates/odf.py.j2, line 1: " in text
+    assert "functions.py, line 3: " in text
+
+
+@pytest.mark.parametrize(
+    ("label", "old", "new", "awaited"),
+    [
+        ("traversal", "sa = sa.py", "sa = ../sa.py", "must stay inside"),
+        ("absolute", "sa = sa.py", "sa = /etc/passwd", "absolute"),
+        ("placeholder", "sa = sa.py", "sa = {user}.py", "unknown placeholder"),
+        ("format trick", "sa = sa.py", "sa = {device_name.__class__}.py", "unknown placeholder"),
+        ("root", "root = library/", "root = ../../up", "must stay inside"),
+        ("root placeholder", "root = library/", "root = {device_name}", "unknown placeholder"),
+        ("deep examples", "example-dir = examples", "example-dir = a/b", "one folder"),
+        ("address", "https://example.org/manual", "javascript:alert(1)", "whole address"),
+        ("template as sa", "sa = sa.py", "sa = templates/idf.py.j2", "named as"),
+        ("no section", "[manual]", "manual", "config.ini"),
+        ("twice", "[lib]", "[manual]\n[lib]", "config.ini, line"),
+    ],
+)
+def test_refused(label: str, old: str, new: str, awaited: str) -> None:
+    with pytest.raises(InvalidTree, match="refused") as caught:
+        basic_file_with(config=CONFIG_INI.replace(old, new))
+    assert awaited in str(caught.value), label
+
+
+def test_not_utf_8_and_limits() -> None:
+    tree = tree_with()
+    tree["config.ini"] = b"\xff\xfe"
+    tree["sa.py"] = b"\n\xff"
+    with pytest.raises(InvalidTree) as caught:
+        basic_file_read(name="x", language="C++", tree=tree, limits=Limits(files=3, file_bytes=60))
+    text = str(caught.value)
+    assert "config.ini: it must be UTF-8 text" in text
+    assert "6 files; at most 3" in text
+    assert "at most 60 are taken" in text
+
+
+def test_no_config_at_all() -> None:
+    with pytest.raises(InvalidTree, match=r"config.ini: the file is missing"):
+        basic_file_with(config=None)
