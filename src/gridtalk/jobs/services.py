@@ -54,6 +54,8 @@ __all__ = [
 State = Job.State
 #: A meter's clock may be ahead by this much; beyond, our time of receipt counts.
 CLOCK_TOLERANCE = timedelta(hours=1)
+#: One that is behind by more has lost its date (its battery is empty: it begins in 2000 or 1970).
+CLOCK_LOST = timedelta(days=366)
 
 
 @transaction.atomic
@@ -141,7 +143,8 @@ def job_acknowledge(
 ) -> Acknowledged:
     """A meter says that it has carried out a job; a repeated acknowledgement changes nothing.
 
-    ``meter_time`` is aware; without it, or where it is over an hour ahead, the receipt counts.
+    ``meter_time`` is aware; without it, or where it is over an hour ahead or over a year behind,
+    the receipt counts.
     Raises :class:`NotFound` where the job is none of that meter's. Source: gateway.md 4.
     """
     found = Job.objects.filter(pk=job_id, circuit__meter=meter).values("circuit_id").first()
@@ -153,7 +156,7 @@ def job_acknowledge(
     job.circuit = circuit
     received_at = received_at or clock.now()
     at = meter_time or received_at
-    if at > received_at + CLOCK_TOLERANCE:
+    if not received_at - CLOCK_LOST <= at <= received_at + CLOCK_TOLERANCE:
         at = received_at
     before = circuit.credit
     first = job.state != State.DONE

@@ -296,8 +296,9 @@ class TestAcknowledging:
         jobs.job_acknowledge(job_id=job.pk, meter=circuit.meter)
         assert waiting(job) == 0
 
-    def test_a_clock_that_is_ahead_does_not_hold_the_credit_of_later_reports(
-        self, circuit: Circuit
+    @pytest.mark.parametrize("days", [400, -9000], ids=["ahead", "without its date"])
+    def test_a_clock_that_is_far_off_does_not_decide_when_it_was(
+        self, circuit: Circuit, days: int
     ) -> None:
         job = redeem(circuit)
         now = clock.now()
@@ -305,7 +306,7 @@ class TestAcknowledging:
             job_id=job.pk,
             meter=circuit.meter,
             credit=Decimal(600),
-            meter_time=now + timedelta(days=400),
+            meter_time=now + timedelta(days=days),
             received_at=now,
         )
         circuit.refresh_from_db()

@@ -25,6 +25,9 @@ from gridtalk.prepaid.models import LedgerEntry
 Cause = LedgerEntry.Cause
 #: A local day counts as over this long after its midnight: reports are late now and then.
 DAY_OVER = timedelta(hours=3)
+#: A report that came so long after its meter time is of a clock that lost its date: its credit is
+#: not that of the day which it names.
+CLOCK_LOST_S = 366 * 86_400
 OPENING = "opening credit at the first report"
 UNEXPLAINED = "the meter shows more credit than it was given"
 
@@ -41,6 +44,7 @@ WITH wanted AS (
     FROM wanted w CROSS JOIN LATERAL (
         SELECT p.meter_time, p.credit FROM primary_logs p
         WHERE p.circuit_id = w.circuit_id AND p.credit IS NOT NULL AND NOT p.clock_ahead
+              AND p.latency_s < %(lost)s
         ORDER BY p.meter_time LIMIT 1
     ) f
 ), chosen AS (
@@ -59,7 +63,7 @@ WITH wanted AS (
                p.meter_time, p.credit
         FROM primary_logs p
         WHERE p.circuit_id = ch.circuit_id AND p.meter_time >= ch.since
-              AND p.credit IS NOT NULL AND NOT p.clock_ahead
+              AND p.credit IS NOT NULL AND NOT p.clock_ahead AND p.latency_s < %(lost)s
         ORDER BY 1, p.meter_time DESC
     ) d
 ), before AS (
@@ -67,6 +71,7 @@ WITH wanted AS (
     FROM chosen ch CROSS JOIN LATERAL (
         SELECT p.meter_time, p.credit FROM primary_logs p
         WHERE p.circuit_id = ch.circuit_id AND p.credit IS NOT NULL AND NOT p.clock_ahead
+              AND p.latency_s < %(lost)s
               AND p.meter_time < ch.since
         ORDER BY p.meter_time DESC LIMIT 1
     ) b
@@ -138,7 +143,7 @@ def day_postings(*, since: datetime, circuits_at_once: int = 500) -> Iterator[li
 
 
 def _postings(*, circuit_ids: list[int], since: datetime) -> list[DayPosting]:
-    reports = _rows(_DAYS, {"circuits": circuit_ids, "since": since})
+    reports = _rows(_DAYS, {"circuits": circuit_ids, "since": since, "lost": CLOCK_LOST_S})
     deliveries: dict[int, list[tuple[datetime, Decimal]]] = {}
     for circuit_id, at, amount in _rows(_DELIVERIES, [circuit_ids]):
         deliveries.setdefault(circuit_id, []).append((at, amount))

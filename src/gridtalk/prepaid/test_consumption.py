@@ -167,13 +167,15 @@ def test_days_are_those_of_the_meters_zone() -> None:
     assert sold(circuit) == {"2026-11-01": 10, "2026-11-02": 20}
 
 
-def test_reports_without_credit_of_the_mains_and_of_a_fast_clock_do_not_count(
+def test_reports_without_credit_of_the_mains_and_of_a_wrong_clock_do_not_count(
     circuit: Circuit,
 ) -> None:
     mains = circuit_make(circuit.meter, last=0)
     reports(circuit, ("2026-11-01T08:00", 100), ("2026-11-01T20:00", None))
     reports(mains, ("2026-11-01T08:00", 100), ("2026-11-01T20:00", 50))
     log_make(circuit, "2026-11-01T21:00", credit=3, latency_s=-7200)
+    # A clock that lost its date: what it tells is of today, not of the year 2000.
+    log_make(circuit, "2000-01-01T01:00", credit=7, latency_s=800_000_000)
     post()
     assert sold(circuit) == {}
     assert balance(circuit) == 100
