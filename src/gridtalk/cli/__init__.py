@@ -20,6 +20,7 @@ COMMANDS = {
     "worker": "gridtalk.cli.serve:worker",
     "migrate": "gridtalk.cli.maintain:migrate",
     "verify": "gridtalk.cli.maintain:verify",
+    "cleanup": "gridtalk.cli.maintain:cleanup",
     "demo": "gridtalk.cli.maintain:demo",
     "simulate": "gridtalk.cli.simulate:simulate",
     "user": "gridtalk.cli.people:user",

@@ -1,4 +1,4 @@
-"""``migrate``, ``verify``, ``demo``, and ``exec`` for developers."""
+"""``migrate``, ``verify``, ``cleanup``, ``demo``, and ``exec`` for developers."""
 
 import os
 import subprocess
@@ -86,6 +86,19 @@ def verify() -> None:
         from gridtalk.jobs.verify import main
 
         sys.exit(main())
+
+
+@click.command()
+@data_dir_option
+def cleanup() -> None:
+    """Remove uploads that nobody took and functions that nobody needs, older than a day."""
+    with environment.database(data_dir(), role="cleanup"):
+        environment.django_start()
+        schema_check()
+        from gridtalk.devicetalk.services.cleanup import cleanup as clean
+
+        done = clean()
+        click.echo(f"removed: {done.files} files, {done.functions} functions")
 
 
 @click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -29,16 +29,16 @@ def device_restore(
 ) -> DeviceSaved:
     """Save what the device was at that version; its name and address too.
 
-    A function that changed since is written anew, as the newest version of its history; one that is
-    as it was is used. Raises :class:`UserError` naming the libraries that are gone, and as
-    :func:`device_save`.
+    A function that the device no longer has as it was is written anew, as the newest version of its
+    history, so that it counts in the device library too. Raises :class:`UserError` naming the
+    libraries that are gone, and as :func:`device_save`.
     """
     owned_check(user, device)
     if version.device_id != device.pk:
         raise NotFound(f"version {version.number} is not one of {device.name}")
     then = version.snapshot
     basic_file = _basic_file(then["basic_file"])
-    functions = {row["id"]: _function(user, basic_file, row) for row in then["functions"]}
+    functions = {row["id"]: _function(user, device, basic_file, row) for row in then["functions"]}
     source_server, source_project, source_device_object = then["source"]
     spec = DeviceSpec(
         name=then["name"],
@@ -90,28 +90,36 @@ def _libraries(
     return tuple(found)
 
 
-def _function(user: User | None, basic_file: BasicFile, then: dict[str, Any]) -> int:
-    """The function where it is as it was, else a new one that carries its history on: its id."""
+def _function(
+    user: User | None, device: Device, basic_file: BasicFile, then: dict[str, Any]
+) -> int:
+    """The id of the function, where the device still has it as it was, else of a new one.
+
+    The new one carries on the history of its present namesake in the device.
+    """
     row = (
         SaFunction.objects.select_for_update(of=("self",))
         .select_related("function_type", "library_ref__library")
         .filter(pk=then["id"])
         .first()
     )
-    if row is not None and {"id": row.pk, **function_snapshot(row)} == then:
+    same = row is not None and {"id": row.pk, **function_snapshot(row)} == then
+    if row is not None and same and device.functions.filter(pk=row.pk).exists():
         return row.pk
+    df_type = df_type_get(direction=then["type"]["df_type"], params=then["type"]["params"])
+    present = device.functions.filter(name=then["name"], function_type=df_type).first()
     ref = then["library_ref"]
     made = SaFunction.objects.create(
         name=then["name"],
         code=then["code"],
         readonly_lines=then["readonly_lines"],
         var_setup=then["var_setup"],
-        function_type=df_type_get(direction=then["type"]["df_type"], params=then["type"]["params"]),
+        function_type=df_type,
         library_ref=ref and LibraryFunction.objects.filter(
             library__basic_file=basic_file, library__name=ref["library"], name=ref["function"]
         ).first(),
         user=user,
-        copied_from=row,
+        copied_from=present or row,
     )  # fmt: skip
     function_version_add(function=made, user=user)
     return made.pk

@@ -132,11 +132,17 @@ def version_diff(*, old: VersionBase, new: VersionBase) -> list[str]:
 def _lines(snapshot: dict[str, Any]) -> list[str]:
     """A snapshot as lines to read: first what is set, then each function's code."""
     rest = {key: value for key, value in snapshot.items() if key not in {"code", "functions"}}
-    shown = json.dumps(rest, indent=1, ensure_ascii=False, sort_keys=True).split("\n")
+    shown = json.dumps(_shown(rest), indent=1, ensure_ascii=False, sort_keys=True).split("\n")
     if "code" in snapshot:
         shown += ["code", *(f"  {line}" for line in snapshot["code"])]
     for function in snapshot.get("functions", ()):
-        # Its id is ours, and says nothing to who reads.
         shown.append(f"function {function['name']}")
-        shown += [f"  {line}" for line in _lines({**function, "id": None})]
+        shown += [f"  {line}" for line in _lines(function)]
     return shown
+
+
+def _shown(value: Any) -> Any:
+    """The value without ids, which are ours and say nothing to who reads."""
+    if isinstance(value, dict):
+        return {key: _shown(part) for key, part in value.items() if key != "id"}
+    return [_shown(part) for part in value] if isinstance(value, list) else value
