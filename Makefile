@@ -55,6 +55,7 @@ bench: setup
 	$(BIN)/python bench/inbound.py
 	$(BIN)/python bench/reply.py
 	$(BIN)/python bench/ingest.py
+	$(BIN)/python bench/generate.py
 
 docs: setup
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -4,9 +4,8 @@ Source: ``spec/devicetalk.md``, sections 3 and 7.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 from gridtalk.devicetalk.config import BasicFile
 from gridtalk.devicetalk.merge import files_merge
@@ -87,10 +86,9 @@ def device_version(basic_file: BasicFile, device: Device, libraries: Sequence[Li
     Generated code carries it in its profile, so that the server can tell which version runs.
     """
     digest = hashlib.sha256()
-    document = asdict(device)
-    for function in document["functions"]:
-        del function["updated_at"]  # the same code saved again is the same version
-    digest.update(json.dumps(document, sort_keys=True).encode())
+    # The same code saved again is the same version. ASCII, for any text has a hash.
+    functions = tuple(replace(function, updated_at=None) for function in device.functions)
+    digest.update(ascii(replace(device, functions=functions)).encode())
     trees = [basic_file.tree, *(x.files for x in sorted(libraries, key=lambda x: x.name))]
     for tree in trees:
         for path in sorted(tree):
