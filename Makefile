@@ -55,6 +55,7 @@ bench: setup
 	$(BIN)/python bench/inbound.py
 	$(BIN)/python bench/reply.py
 	$(BIN)/python bench/ingest.py
+	$(BIN)/python bench/pages.py
 	$(BIN)/python bench/generate.py
 
 docs: setup
