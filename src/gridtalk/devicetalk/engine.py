@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 
-from gridtalk.devicetalk import config, models, tree
+from gridtalk.devicetalk import config, models, render, tree
 from gridtalk.files.services import files_read
 
 
@@ -84,8 +84,10 @@ def device_library_load(library: models.DeviceLibrary) -> tree.Library:
         global_variables=_globals(library),
         functions=_functions(library),
         features=tuple(
-            _feature(row, models.DeviceLibraryDfHasSaFunction.objects.filter(device_library_df=row))
-            for row in library.devicelibrarydf_set.select_related("df_type").order_by("pk")
+            _feature(row, row.devicelibrarydfhassafunction_set.all())
+            for row in library.devicelibrarydf_set.select_related("df_type")
+            .prefetch_related("devicelibrarydfhassafunction_set__function")
+            .order_by("pk")
         ),
         depends_on=tuple(names),
     )
@@ -111,18 +113,25 @@ def device_load(device: models.Device) -> tree.Device:
         name=device.name,
         device_model=device.dm_name,
         features=tuple(
-            _feature(
-                row,
-                models.DeviceDfHasSaFunction.objects.filter(device_df=row),
-                in_use=row.in_use,
-            )
-            for row in device.devicedf_set.select_related("df_type").order_by("pk")
+            _feature(row, row.devicedfhassafunction_set.all(), in_use=row.in_use)
+            for row in device.devicedf_set.select_related("df_type")
+            .prefetch_related("devicedfhassafunction_set__function")
+            .order_by("pk")
         ),
         functions=_functions(device),
         global_variables=_globals(device),
         server_url=device.server_url,
         device_address=device.device_address,
         push_interval_s=device.push_interval,
+    )
+
+
+def device_render(device: models.Device) -> tree.Rendered:
+    """The device's files, made from what is stored; :class:`InvalidTree` as the pure engine."""
+    return render.device_render(
+        basic_file=basic_file_load(device.basic_file),
+        device=device_load(device),
+        libraries=libraries_load(device),
     )
 
 

@@ -11,11 +11,11 @@ from django.db import connection
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotAllowed, UserError
-from gridtalk.devicetalk import engine, models, render
+from gridtalk.devicetalk import engine, models
 from gridtalk.devicetalk.services import catalogue, libraries
 from gridtalk.devicetalk.services.cleanup import cleanup
 from gridtalk.devicetalk.services.device_spec import Chosen, spec_of
-from gridtalk.devicetalk.services.devices import device_save
+from gridtalk.devicetalk.services.devices import device_delete, device_save
 from gridtalk.devicetalk.services.functions import function_save
 from gridtalk.devicetalk.testing import (
     BASIC_FILE,
@@ -31,7 +31,7 @@ from gridtalk.devicetalk.testing import (
 )
 from gridtalk.devicetalk.tree import InvalidTree
 from gridtalk.files.models import File, UploadBatch
-from gridtalk.files.services import files_read, files_stage
+from gridtalk.files.services import file_put, files_read, files_stage
 
 pytestmark = pytest.mark.django_db
 
@@ -240,11 +240,7 @@ def test_the_engine_makes_the_zip(basic_file: models.BasicFile) -> None:
         basic_file, df_make("Light-I", function, "pin = 1"), libraries=(Chosen("L", library.pk),)
     )
     device = device_save(user=None, spec=spec).device
-    rendered = render.device_render(
-        basic_file=engine.basic_file_load(basic_file),
-        device=engine.device_load(device),
-        libraries=engine.libraries_load(device),
-    )
+    rendered = engine.device_render(device)
     assert set(rendered.files) == {
         "sa.py", "Makefile", "library/Plant_library/functions.py", "library/dht/dht.py"
     }  # fmt: skip
@@ -258,6 +254,28 @@ def test_the_engine_makes_the_zip(basic_file: models.BasicFile) -> None:
     nxt = device_save(user=None, spec=spec).device
     assert [row.name for row in engine.libraries_load(nxt)] == ["dht", "Plant_library"]
     assert [row.name for row in engine.device_library_load(pool).features] == ["Light-I"]
+
+
+def test_a_device_has_one_file(
+    basic_file: models.BasicFile, django_capture_on_commit_callbacks: Any
+) -> None:
+    device = device_make(basic_file)
+    with django_capture_on_commit_callbacks(execute=True):
+        file_put(owner=device, path="Plant.zip", data=b"1")
+        file_put(owner=device, path="Renamed.zip", data=b"2")
+        file_put(owner=basic_file, path="sa.py", data=b"new")
+        file_put(owner=basic_file, path="other.py", data=b"o")
+    device = models.Device.objects.get()
+    assert (device.file.file_path, device.file.open("rb").read()) == ("Renamed.zip", b"2")
+    assert files_read(basic_file.file_set.all()) == {
+        **BASIC_FILE, "sa.py": b"new", "other.py": b"o"
+    }  # fmt: skip
+    assert not UploadBatch.objects.exists()
+    with django_capture_on_commit_callbacks(execute=True):
+        device_delete(user=None, device=device)
+    assert File.objects.count() == len(BASIC_FILE) + 1
+    with pytest.raises(TypeError, match="a language cannot have files"):
+        file_put(owner=basic_file.language, path="x", data=b"")
 
 
 def test_cleanup(basic_file: models.BasicFile, django_capture_on_commit_callbacks: Any) -> None:
