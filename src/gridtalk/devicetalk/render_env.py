@@ -6,6 +6,8 @@ them as values, and a value is never a template.
 
 import traceback
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateNotFound, TemplateSyntaxError
@@ -73,6 +75,29 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+class _Remembering(_Environment):
+    """Compiles a template once: many devices are made from few."""
+
+    def compile(  # type: ignore[override]  # jinja2 has two overloads, for raw
+        self,
+        source: str,
+        name: str | None = None,
+        filename: str | None = None,
+        raw: bool = False,
+        defer_init: bool = False,
+    ) -> Any:
+        """As Jinja2's; a template with a mistake is not remembered."""
+        if raw:
+            return super().compile(source, name, filename, raw, defer_init)
+        return template_compile(source, name, filename)
+
+
+@lru_cache(maxsize=256)
+def template_compile(source: str, name: str | None, filename: str | None) -> CodeType:
+    """The code of a template. It is the same for every tree, as they differ in loaders alone."""
+    return _configured(_Environment()).compile(source, name, filename)
+
+
 def template_text(tree: Tree, path: str) -> str:
     """The text of a template; raises :class:`InvalidTree` where it is absent or not UTF-8."""
     if path not in tree:
@@ -91,12 +116,13 @@ def environment_make(tree: Tree) -> ImmutableSandboxedEnvironment:
     def load(name: str) -> tuple[str, str, Callable[[], bool]] | None:
         return (template_text(tree, name), _MARK + name, lambda: True) if name in tree else None
 
-    environment = _Environment(
-        loader=FunctionLoader(load),
-        autoescape=False,  # the output is code, not HTML; strings go through pystr and cstr
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
+    return _configured(_Remembering(loader=FunctionLoader(load)))
+
+
+def _configured(environment: _Environment) -> _Environment:
+    environment.autoescape = False  # the output is code, not HTML; pystr and cstr escape strings
+    environment.undefined = StrictUndefined
+    environment.keep_trailing_newline = True
     # Chance has no place in a build: the same input gives the same bytes.
     del environment.globals["lipsum"], environment.filters["random"]
     environment.filters.update({"pystr": pystr, "cstr": cstr})

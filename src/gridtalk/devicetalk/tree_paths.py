@@ -9,6 +9,8 @@ from gridtalk.devicetalk.tree import LIMITS, InvalidTree, Limits, Problem, Tree
 # Names that Windows keeps for its devices, whatever comes after a dot.
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
 _FORBIDDEN = frozenset('\\:*?"<>|')
+# Most paths have only these characters, none of which needs a closer look.
+_PLAIN = re.compile(r"[A-Za-z0-9_./{} -]+")
 #: A file system's limit for one name, in bytes, less what we append (``_library``, ``.ino``).
 _NAME_BYTES = 200
 
@@ -21,7 +23,7 @@ def path_fault(path: str, limits: Limits = LIMITS) -> str | None:
         return f"the path is longer than {limits.path_characters} characters"
     if path.startswith("/"):
         return "the path is absolute; it must be relative to its folder"
-    for character in path:
+    for character in "" if _PLAIN.fullmatch(path) else path:
         if character in _FORBIDDEN:
             return f"the path holds {character!r}, which not every system can store"
         if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
@@ -60,16 +62,20 @@ def clash_problems(tree: Tree) -> list[Problem]:
     problems = []
     files: dict[str, str] = {}
     for path in sorted(tree):
-        key = unicodedata.normalize("NFC", path).casefold()
+        key = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
         if key in files:
             cause = f"is the same file as {files[key]} on systems which ignore case"
             problems.append(Problem(path, cause))
         files.setdefault(key, path)
+    folders: set[str] = set()
     for key, path in files.items():
-        parents = key.split("/")[:-1]
-        for length in range(1, len(parents) + 1):
-            if other := files.get("/".join(parents[:length])):
-                problems.append(Problem(path, f"lies in {other}, which is itself a file"))
+        folder = key.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            if folder in files:
+                cause = f"lies in {files[folder]}, which is itself a file"
+                problems.append(Problem(path, cause))
+            folder = folder.rpartition("/")[0]
     return problems
 
 
