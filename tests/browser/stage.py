@@ -101,9 +101,12 @@ class Stage:
         }
 
     def report(self) -> None:
-        """An hour passes, and the meter reports."""
+        """An hour passes, the meter reports, and the server has dealt with it."""
+        from gridtalk.demo.village import settle
+
         now = self.village.meter.look(lambda meter: meter.now)
         self._advance(now.replace(minute=0, second=0) + timedelta(hours=1))
+        settle(self.network)
 
     def hold(self) -> None:
         """The network takes its time with what the server sends to the meter."""
@@ -131,7 +134,6 @@ class Stage:
         settle(self.network)
         self.village.circuit_of(person).credit_set(Decimal(40))
         self.report()
-        settle(self.network)
 
     def restore(self) -> None:
         """Everything works as in the beginning."""

@@ -64,7 +64,7 @@ def test_a_token_becomes_credit_before_the_operators_eyes(
     assert stayed(), "the page was loaded again"
     answer = phone.locator("#conversation .theirs").last
     expect(answer).to_contain_text(village.pins[person])
-    expect(answer).to_contain_text("25.00")
+    expect(answer).to_contain_text(f"{_credit(circuit):.2f}")
     expect(phone.locator("#line")).to_contain_text(f"{_credit(circuit):.2f}")
 
 
