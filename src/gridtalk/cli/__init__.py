@@ -20,6 +20,7 @@ COMMANDS = {
     "worker": "gridtalk.cli.serve:worker",
     "migrate": "gridtalk.cli.maintain:migrate",
     "verify": "gridtalk.cli.maintain:verify",
+    "catalogue": "gridtalk.cli.catalogue:catalogue",
     "cleanup": "gridtalk.cli.maintain:cleanup",
     "demo": "gridtalk.cli.maintain:demo",
     "simulate": "gridtalk.cli.simulate:simulate",
