@@ -1,36 +1,30 @@
-"""Device files, the shipped catalogue, and ``gridtalk generate``.
+"""Device files and the shipped catalogue.
 
 The golden files are remade by ``GRIDTALK_GOLDEN=write``; read the difference before committing it.
 """
 
 import ast
-import io
 import json
 import os
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from gridtalk.cli.generate import generate
 from gridtalk.core.errors import SetupError, UserError
 from gridtalk.devicetalk.device_file import (
-    Project,
     basic_file_load,
     catalogue_folder,
     device_model_load,
     library_load,
     project_read,
 )
-from gridtalk.devicetalk.render import device_zip
 from gridtalk.devicetalk.render_function import function_new
 from gridtalk.devicetalk.testing_engine import tree_with
-from gridtalk.devicetalk.tree import DfType, InvalidTree
+from gridtalk.devicetalk.tree import DfType
 from gridtalk.devicetalk.ziptree import folder_write
 
 CATALOGUE = catalogue_folder()
@@ -206,36 +200,6 @@ def test_what_is_not_mentioned_comes_from_the_model() -> None:
     [sensor, control] = project.device.features
     assert sensor.df_type == DfType("idf", ("float",))
     assert control.var_setup == 'label = "received"'
-
-
-def test_generate_a_folder_and_a_zip(tmp_path: Path) -> None:
-    device = str(CATALOGUE / "devices/dummy-python.json")
-    for name in ("one.zip", "two.ZIP", "folder"):
-        done = CliRunner().invoke(generate, [device, "-o", str(tmp_path / name)])
-        assert done.exit_code == 0, done.output
-    packed = (tmp_path / "one.zip").read_bytes()
-    assert packed == (tmp_path / "two.ZIP").read_bytes()
-    project: Project = project_read(Path(device), CATALOGUE)
-    assert packed == device_zip(device_name="Dummy 1", rendered=project.render())
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        for name in archive.namelist():
-            path = tmp_path / "folder" / name.removeprefix("Dummy_1/")
-            assert path.read_bytes() == archive.read(name)
-    again = CliRunner().invoke(generate, [device, "-o", str(tmp_path / "folder")])
-    assert isinstance(again.exception, InvalidTree)
-    assert "not empty" in str(again.exception)
-
-
-def test_generate_needs_no_django() -> None:
-    code = (
-        "import sys; from gridtalk.devicetalk import device_file, render; "
-        "import gridtalk.cli.generate; "
-        "print([m for m in sys.modules if m.split('.')[0] in ('django', 'psycopg')])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.strip() == "[]"
 
 
 def test_no_catalogue(tmp_path: Path) -> None:
