@@ -13,6 +13,7 @@ from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, GridtalkError, NotAllowed, NotFound, UserError
 from gridtalk.devicetalk import models, selectors
 from gridtalk.devicetalk.services import catalogue, devices
+from gridtalk.devicetalk.services.cleanup import cleanup
 from gridtalk.devicetalk.services.device_restore import device_restore
 from gridtalk.devicetalk.services.device_spec import Chosen, Df, Use, spec_of
 from gridtalk.devicetalk.services.functions import function_save
@@ -261,6 +262,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown device library": ({"libraries": (Chosen("D", 1),)}, "no library D1 "),
     "a library twice": ({"libraries": (Chosen("L", 1), Chosen("L", 1))}, "library L1 is there twi"),
     "read-only lines beyond": ({"gvs_readonly_lines": (0,)}, "fewer lines"),
+    "read-only lines far beyond": ({"gvs_readonly_lines": (5,)}, "fewer lines"),
+    "read-only lines before": ({"gvs_readonly_lines": (-1,)}, "fewer lines"),
+    "endless variables": ({"global_var_setup": "x" * 200_001}, "more than 200,000 characters"),
     "a NUL": ({"global_var_setup": "a\x00"}, "global variables have a NUL"),
 }
 
@@ -481,3 +485,24 @@ def test_two_savings_at_once_of_one_name() -> None:
         thread.join()
     assert sorted(outcomes) == ["Conflict", "saved"]
     assert models.DeviceLibrary.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cleaning_takes_no_function_of_a_device_that_is_being_saved() -> None:
+    basic_file = basic_file_make()
+    with time_machine.travel(clock.now() - timedelta(days=2)):
+        function = function_make(basic_file)
+    spec = spec_make(basic_file, df_make("A", function))
+    cleaned: list[int] = []
+
+    def clean() -> None:
+        cleaned.append(cleanup().functions)
+        connection.close()
+
+    with transaction.atomic():
+        devices.device_save(user=None, spec=spec)
+        thread = threading.Thread(target=clean)
+        thread.start()
+        thread.join(timeout=20)
+    assert cleaned == [0]
+    assert models.Device.objects.get().functions.get() == function

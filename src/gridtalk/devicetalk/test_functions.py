@@ -239,6 +239,12 @@ def test_deleting_is_refused_while_a_feature_uses_it(basic_file: models.BasicFil
     assert list(device.functions.all()) == [function]
     with pytest.raises(NotFound):
         functions.function_delete(user=None, function=unused, device=device)
+    at_a, at_b = device.devicedf_set.order_by("name")
+    with pytest.raises(Conflict, match="used by B;"):
+        functions.function_delete(user=None, function=function, device=device, df_id=at_a.pk)
+    models.DeviceDfHasSaFunction.objects.filter(device_df=at_b).delete()
+    functions.function_delete(user=None, function=function, device=device, df_id=at_a.pk)
+    assert uses(device) == {}
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\nb"])

@@ -1,6 +1,7 @@
 """A device as it is handed in to be saved, and all that can be wrong with it."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,8 @@ from gridtalk.devicetalk.tree import Direction
 
 #: The longest pause between two pushes, in seconds: a day.
 LONGEST_PUSH_S = 86_400.0
+#: The most characters of the global variables, and of a feature's variables.
+LONGEST_TEXT = 200_000
 LONGEST_DEVICE_NAME = LONGEST_NAME - len(LIBRARY_SUFFIX)
 
 
@@ -169,19 +172,22 @@ def _text_problems(spec: DeviceSpec) -> list[str]:
     texts += [(f"the variables of {df.name} have", use.var_setup) for df in spec.dfs
               for use in df.uses]  # fmt: skip
     found += [f"{what} a NUL or half a character" for what, text in texts if needs_care(text)]
+    found += [f"{what} more than {LONGEST_TEXT:,} characters" for what, text in texts
+              if len(text) > LONGEST_TEXT]  # fmt: skip
     return found
 
 
 def _twice(what: str, names: Iterable[str]) -> list[str]:
-    given = list(names)
-    return [f"the {what} {name} is there twice" for name in sorted(
-        {name for name in given if given.count(name) > 1})]  # fmt: skip
+    counts = Counter(names)
+    return [f"the {what} {name} is there twice" for name in sorted(counts) if counts[name] > 1]
 
 
 def readonly_problems(spec: DeviceSpec, libraries: Sequence[Library | DeviceLibrary]) -> list[str]:
     """The libraries' read-only global variables that the device changed or lacks."""
     lines = spec.global_var_setup.split("\n")
-    given = [lines[number] for number in sorted(set(spec.gvs_readonly_lines))]
+    numbers = sorted(set(spec.gvs_readonly_lines))
+    # Those beyond the end are a problem of their own (plain_problems).
+    given = [lines[number] for number in numbers if 0 <= number < len(lines)]
     found = []
     for library in libraries:
         theirs = library.global_var_setup.split("\n")

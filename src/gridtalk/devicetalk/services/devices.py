@@ -1,6 +1,7 @@
 """Saving a device with all that belongs to it, and its device library, in one transaction."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -31,7 +32,7 @@ from gridtalk.devicetalk.services.device_spec import (
 )
 from gridtalk.devicetalk.services.functions import functions_usable
 from gridtalk.devicetalk.services.history import device_version_add, version_diff
-from gridtalk.devicetalk.services.joining import libraries_needed
+from gridtalk.devicetalk.services.joining import key, libraries_needed
 from gridtalk.devicetalk.services.losses import device_drop
 from gridtalk.users.audit import audit
 from gridtalk.users.models import User
@@ -145,9 +146,9 @@ def _functions(user: User | None, spec: DeviceSpec, problems: list[str]) -> dict
     problems += [
         f"there is no function {pk}, or it is not yours" for pk in sorted(wanted - {*found})
     ]
-    names = [row.name for row in found.values()]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        problems.append(f"two functions are called {name}; rename one")
+    counts = Counter(key(row) for row in found.values())
+    names = {row.name for row in found.values() if counts[key(row)] > 1}
+    problems += [f"two functions are called {name}; rename one" for name in sorted(names)]
     return found
 
 

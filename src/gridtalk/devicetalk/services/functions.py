@@ -286,17 +286,22 @@ def _replace(device: Device, old: SaFunction, new: SaFunction, *, df_id: int | N
 
 
 @transaction.atomic
-def function_delete(*, user: User | None, function: SaFunction, device: Device) -> None:
+def function_delete(
+    *, user: User | None, function: SaFunction, device: Device, df_id: int | None = None
+) -> None:
     """Take a function out of a device; the row goes when nobody needs it (cleanup).
 
-    Raises :class:`Conflict` while features of the device use it, by name.
+    The feature ``df_id``, at which the user is, gives it up. Raises :class:`Conflict` while other
+    features of the device use it, by name; :class:`NotFound` where the device does not have it.
     """
     owned_check(user, device)
-    names = list(_uses(device, function).values_list("device_df__name", flat=True))
+    uses = _uses(device, function)
+    names = list(uses.exclude(device_df=df_id).values_list("device_df__name", flat=True))
     if names:
         raise Conflict(f"{function.name} is used by {', '.join(names)}; choose another there first")
     if not device.functions.filter(pk=function.pk).exists():
         raise NotFound(f"{device.name} has no function {function.name}")
+    uses.delete()
     device.functions.remove(function)
 
 
