@@ -39,9 +39,10 @@ CALL_ALL = """
 import importlib, inspect, sys
 name = sys.argv[1]
 module = importlib.import_module(f"library.{name}.functions")
+VALUES = {"Job_O": ["con", 1, "192.168.1.201", 0]}
 for df, kind in zip(sys.argv[2::2], sys.argv[3::2]):
     function = getattr(module, df)
-    print(df, function() if kind == "idf" else function([1]))
+    print(df, function() if kind == "idf" else function(VALUES.get(df, [1])))
 """
 
 

@@ -1,0 +1,73 @@
+"""What measures and switches a meter's circuits: real lines, or simulated households.
+
+A board has ``circuits`` (addresses), ``switch(cid, on)``, ``measure(cid)`` → (power in W, energy in
+Wh since the last call), and ``pcu()`` → the nine values of a PCU report, or None.
+"""
+
+import math
+import time
+
+
+class SimulatedBoard:
+    """Households that use more in the evening. ``loads_w`` fixes the load of some circuits."""
+
+    def __init__(self, circuits, now=time.time):
+        self.circuits = list(circuits)
+        self.loads_w = {}
+        self._now = now
+        self._on = dict.fromkeys(self.circuits, False)
+        self._measured_at = dict.fromkeys(self.circuits, now())
+        print(f"meter: no hardware is set, {len(self.circuits)} circuits are simulated", flush=True)
+
+    def switch(self, cid, on):
+        """Switch a circuit."""
+        self._on[cid] = on
+
+    def measure(self, cid):
+        """Power, and energy since the last call."""
+        now = self._now()
+        elapsed_s = max(now - self._measured_at[cid], 0.0)
+        self._measured_at[cid] = now
+        power_w = self._load_w(cid, now) if self._on[cid] else 0.0
+        return power_w, power_w * elapsed_s / 3600
+
+    def pcu(self):
+        """There is no power conditioning unit."""
+        return
+
+    def _load_w(self, cid, now):
+        if cid in self.loads_w:
+            return self.loads_w[cid]
+        hour = now % 86400 / 3600
+        return round(5 + 30 * math.exp(-((hour - 20) ** 2) / 6), 1)
+
+
+class Lines:
+    """Circuits with an energy meter and a relay each: ``{cid: (pzem, relay)}``.
+
+    The energy meters are read by ``read()`` with ``power_w`` and ``energy_wh`` (the library pzem),
+    the relays switched by ``switch(on)`` (the library relay).
+    """
+
+    def __init__(self, lines):
+        self.circuits = list(lines)
+        self._lines = lines
+        self._last_wh = {}
+
+    def switch(self, cid, on):
+        """Switch a circuit."""
+        self._lines[cid][1].switch(on)
+
+    def measure(self, cid):
+        """Power, and energy since the last call; OSError where the energy meter is silent.
+
+        The first reading after a start counts nothing; a register that went back was reset.
+        """
+        reading = self._lines[cid][0].read()
+        last = self._last_wh.get(cid, reading.energy_wh)
+        self._last_wh[cid] = reading.energy_wh
+        return reading.power_w, float(max(reading.energy_wh - last, 0))
+
+    def pcu(self):
+        """There is no power conditioning unit."""
+        return
