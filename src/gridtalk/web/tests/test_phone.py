@@ -8,7 +8,9 @@ import pytest
 import urllib3
 from django.test import Client
 
+from gridtalk.grid.models import Account, Circuit
 from gridtalk.prepaid.models import Token, TokenBatch
+from gridtalk.telemetry.testing import circuit_make, meter_make
 from gridtalk.testing_village import Village
 from gridtalk.web.views import phone
 
@@ -116,3 +118,14 @@ def test_cards_are_tokens_of_a_batch_and_no_card_is_sold_twice(
     )
     admin.post("/phone/card", {"circuit": village.circuit.pk})
     assert TokenBatch.objects.filter(note=phone.CARDS_NOTE).count() == 2
+
+
+def test_the_people_of_the_first_village_come_first(village: Village, admin: Client) -> None:
+    later = meter_make(phone="+22376000900")
+    for at in range(phone.CONSUMERS):
+        circuit = circuit_make(later, last=at + 1)
+        account = Account.objects.create(name=f"Later {at}", phone=f"+223760009{at + 1:02d}")
+        Circuit.objects.filter(pk=circuit.pk).update(account=account)
+    text = admin.get("/phone").content.decode()
+    assert text.index("Fanta Traoré") < text.index("Later 0")
+    assert f"Later {phone.CONSUMERS - 1}" not in text, "no more than fit on the page"

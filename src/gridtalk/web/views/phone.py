@@ -75,7 +75,7 @@ def _consumers() -> list[Circuit]:
             account__phone__gt="",
         )
         .select_related("account", "meter__communication_interface")
-        .order_by("-meter_id", "ip_address")[:CONSUMERS]
+        .order_by("meter_id", "ip_address")[:CONSUMERS]
     )
 
 
