@@ -14,7 +14,6 @@ from django.db.models import Q, QuerySet
 from gridtalk.core import clock
 from gridtalk.devicetalk.models import (
     Device,
-    DeviceDfHasSaFunction,
     DeviceLibrary,
     DeviceLibraryDf,
     DeviceLibraryDfHasSaFunction,
@@ -60,20 +59,36 @@ def _rows(whose: Q) -> QuerySet[SaFunction]:
 def _features_copy(device: Device, library: DeviceLibrary, joined: dict[Key, SaFunction]) -> None:
     for row in _relations(library):
         _point(row, joined[key(row.function)])
-    for df in device.devicedf_set.order_by("pk"):
-        copy, _ = DeviceLibraryDf.objects.get_or_create(
-            device_library=library, name=df.name, df_type_id=df.df_type_id
-        )
-        uses = DeviceDfHasSaFunction.objects.filter(device_df=df).select_related("function")
-        if any(use.selected for use in uses):
-            # The newcomer's selection takes the old one's place.
-            copy.devicelibrarydfhassafunction_set.update(selected=False)
-        for use in uses:
-            DeviceLibraryDfHasSaFunction.objects.update_or_create(
+    dfs = list(
+        device.devicedf_set.prefetch_related("devicedfhassafunction_set__function").order_by("pk")
+    )
+    have = {(row.name, row.df_type_id): row for row in library.devicelibrarydf_set.all()}
+    missing = [df for df in dfs if (df.name, df.df_type_id) not in have]
+    for made in DeviceLibraryDf.objects.bulk_create(
+        DeviceLibraryDf(device_library=library, name=df.name, df_type_id=df.df_type_id)
+        for df in missing
+    ):
+        have[made.name, made.df_type_id] = made
+    copies: dict[tuple[int, int], DeviceLibraryDfHasSaFunction] = {}
+    for df in dfs:
+        copy = have[df.name, df.df_type_id]
+        for use in df.devicedfhassafunction_set.all():
+            function = joined[key(use.function)]
+            copies[copy.pk, function.pk] = DeviceLibraryDfHasSaFunction(
                 device_library_df=copy,
-                function=joined[key(use.function)],
-                defaults={"var_setup": use.var_setup, "selected": use.selected},
+                function=function,
+                var_setup=use.var_setup,
+                selected=use.selected,
             )
+    # The newcomer's selection takes the old one's place.
+    selected = {row.device_library_df_id for row in copies.values() if row.selected}
+    _relations(library).filter(device_library_df__in=selected).update(selected=False)
+    DeviceLibraryDfHasSaFunction.objects.bulk_create(
+        copies.values(),
+        update_conflicts=True,
+        unique_fields=["device_library_df", "function"],
+        update_fields=["var_setup", "selected"],
+    )
 
 
 def _relations(library: DeviceLibrary) -> QuerySet[DeviceLibraryDfHasSaFunction]:

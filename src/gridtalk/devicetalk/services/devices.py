@@ -237,27 +237,35 @@ def _libraries_save(device: Device, libraries: Iterable[Library | DeviceLibrary]
 
 def _features_save(device: Device, dfs: Iterable[Df], functions: dict[int, SaFunction]) -> None:
     """Bring the features in line: same name and type stays the same row; the others go."""
-    kept = []
-    for df in dfs:
-        row, _ = DeviceDf.objects.update_or_create(
-            device=device,
-            name=df.name,
-            df_type=df_type_get(direction=df.df_type.direction, params=df.df_type.params),
-            defaults={"in_use": df.in_use},
+    given = list(dfs)
+    types = {
+        plain: df_type_get(direction=plain.direction, params=plain.params)
+        for plain in {df.df_type for df in given}
+    }
+    old = {(row.name, row.df_type_id): row for row in device.devicedf_set.all()}
+    rows = []
+    for df in given:
+        df_type = types[df.df_type]
+        row = old.pop((df.name, df_type.pk), None) or DeviceDf(
+            device=device, name=df.name, df_type=df_type
         )
-        kept.append(row.pk)
-        row.devicedfhassafunction_set.all().delete()
-        DeviceDfHasSaFunction.objects.bulk_create(
-            DeviceDfHasSaFunction(
-                device_df=row,
-                function=functions[use.function_id],
-                var_setup=use.var_setup,
-                selected=use.selected,
-            )
-            for use in df.uses
-            if use.function_id in functions
+        row.in_use = df.in_use
+        rows.append(row)
+    DeviceDf.objects.filter(pk__in=[row.pk for row in old.values()]).delete()
+    DeviceDf.objects.bulk_create(row for row in rows if row.pk is None)
+    DeviceDf.objects.bulk_update((row for row in rows if row.pk is not None), ["in_use"])
+    DeviceDfHasSaFunction.objects.filter(device_df__device=device).delete()
+    DeviceDfHasSaFunction.objects.bulk_create(
+        DeviceDfHasSaFunction(
+            device_df=row,
+            function=functions[use.function_id],
+            var_setup=use.var_setup,
+            selected=use.selected,
         )
-    device.devicedf_set.exclude(pk__in=kept).delete()
+        for df, row in zip(given, rows, strict=True)
+        for use in df.uses
+        if use.function_id in functions
+    )
 
 
 def device_clone(*, user: User | None, device: Device, name: str) -> DeviceSaved:

@@ -6,7 +6,6 @@ from typing import Any
 
 from gridtalk.devicetalk.models import (
     Device,
-    DeviceDfHasSaFunction,
     DeviceVersion,
     SaFunction,
     SaFunctionVersion,
@@ -65,11 +64,14 @@ def device_snapshot(device: Device) -> dict[str, Any]:
                 "functions": [
                     {"id": row.function_id, "name": row.function.name, "var_setup": row.var_setup,
                      "selected": row.selected}
-                    for row in DeviceDfHasSaFunction.objects.filter(device_df=df)
-                    .select_related("function").order_by("function__name", "pk")
+                    for row in sorted(
+                        df.devicedfhassafunction_set.all(),
+                        key=lambda row: (row.function.name, row.function_id),
+                    )
                 ],
             }
-            for df in device.devicedf_set.select_related("df_type").order_by("name", "pk")
+            for df in device.devicedf_set.select_related("df_type")
+            .prefetch_related("devicedfhassafunction_set__function").order_by("name", "pk")
         ],
     }  # fmt: skip
 
