@@ -1,7 +1,15 @@
 """Helpers of the tests: a small basic file, libraries, functions."""
 
 from gridtalk.devicetalk import tree
-from gridtalk.devicetalk.models import BasicFile, Device, DfType, Language, Library, SaFunction
+from gridtalk.devicetalk.models import (
+    BasicFile,
+    Device,
+    DeviceLibrary,
+    DfType,
+    Language,
+    Library,
+    SaFunction,
+)
 from gridtalk.devicetalk.services.catalogue import basic_file_put, df_type_get
 from gridtalk.devicetalk.services.device_spec import DeviceSpec, Df, Use
 from gridtalk.devicetalk.services.devices import device_save
@@ -105,3 +113,10 @@ def device_make(basic_file: BasicFile, user: User | None = None, name: str = "Pl
     function = function_make(basic_file, user=user)
     spec = spec_make(basic_file, df_make("Light", function, "pin = 1"), name=name)
     return device_save(user=user, spec=spec).device
+
+
+def library_of(device: Device) -> DeviceLibrary:
+    """The device library of a device."""
+    return DeviceLibrary.objects.get(
+        name=device.library_name, user=device.user, basic_file=device.basic_file
+    )
