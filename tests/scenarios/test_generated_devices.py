@@ -229,3 +229,20 @@ def life(server: Server, log: Path) -> None:
 def test_every_other_cpp_device_compiles(name: str, tmp_path: Path) -> None:
     generated(name, tmp_path / "device")
     compiled(tmp_path / "device")
+
+
+def test_the_cpp_meter_counts_and_forgets_nothing(tmp_path: Path) -> None:
+    library = DEVICES.parent / "libraries/C++/sharedsolar"
+    header, package = HEADERS[1]
+    if not Path(header).exists():
+        pytest.skip(f"{header} is not there: Debian's package {package}")
+    check = Path(__file__).with_name("sharedsolar_check.cpp")
+    for command in (
+        ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", str(library), str(check),
+         "-o", "check", "-pthread"],
+        ["./check", str(tmp_path)],
+    ):  # fmt: skip
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

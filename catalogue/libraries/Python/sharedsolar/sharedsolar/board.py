@@ -17,23 +17,31 @@ class SimulatedBoard:
         self._now = now
         self._on = dict.fromkeys(self.circuits, False)
         self._measured_at = dict.fromkeys(self.circuits, now())
+        self._energy_wh = dict.fromkeys(self.circuits, 0.0)
         print(f"meter: no hardware is set, {len(self.circuits)} circuits are simulated", flush=True)
 
     def switch(self, cid, on):
         """Switch a circuit."""
+        self._count(cid)  # what was used until now
         self._on[cid] = on
 
     def measure(self, cid):
         """Power, and energy since the last call."""
-        now = self._now()
-        elapsed_s = max(now - self._measured_at[cid], 0.0)
-        self._measured_at[cid] = now
-        power_w = self._load_w(cid, now) if self._on[cid] else 0.0
-        return power_w, power_w * elapsed_s / 3600
+        power_w = self._count(cid)
+        energy_wh, self._energy_wh[cid] = self._energy_wh[cid], 0.0
+        return power_w, energy_wh
 
     def pcu(self):
         """There is no power conditioning unit."""
         return
+
+    def _count(self, cid):
+        """Count the energy until now; gives the present power."""
+        now = self._now()
+        power_w = self._load_w(cid, now) if self._on[cid] else 0.0
+        self._energy_wh[cid] += power_w * max(now - self._measured_at[cid], 0.0) / 3600
+        self._measured_at[cid] = now
+        return power_w
 
     def _load_w(self, cid, now):
         if cid in self.loads_w:
