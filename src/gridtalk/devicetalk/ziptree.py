@@ -1,4 +1,4 @@
-"""A tree as a zip, the same bytes for the same tree; and trees from folders and zips. Pure.
+"""A tree as a zip, the same bytes for the same tree; and trees from and into folders. Pure.
 
 Entries are stored, not deflated: what a deflater makes depends on its version.
 """

@@ -12,6 +12,6 @@ using nlohmann::json;
 {{ sa.global_variable_setup }}
 {%- for function in functions %}
 
-// {{ function.df_name }}: {{ function.name }}
+// {{ function.df_name }}: {{ function.name | cstr }}
 {{ function.content }}
 {%- endfor %}
