@@ -249,6 +249,11 @@ def test_where_functions_stand() -> None:
         ("name of lines", device_with(name="a\nimport os"), "unprintable"),
         ("URL", replace(device_with(), server_url="file:///x"), "server URL"),
         ("interval", replace(device_with(), push_interval_s=float("nan")), "push interval"),
+        (
+            "function's name",
+            replace(device_with(), functions=(SaFunction("f\nimport os", IDF, ()),)),
+            "is no name",
+        ),
         ("surrogate", device_with(code=("\ud800",)), "half a surrogate"),
         (
             "twin",
