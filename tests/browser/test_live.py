@@ -23,7 +23,8 @@ def test_a_report_changes_every_open_overview(desk: Desk, village: Village) -> N
 
 
 def test_a_page_finds_back_after_the_server_was_killed(desk: Desk, village: Village) -> None:
-    desk.watch.expect("ERR_|status 50[23]|could not look again|htmx:")  # what the browser meets meanwhile
+    # What the browser meets meanwhile, and htmx says of it.
+    desk.watch.expect("ERR_|status 50[23]|could not look again|htmx:")
     page = desk.open()
     live(page)
     stayed = stay(page)
