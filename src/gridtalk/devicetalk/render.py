@@ -64,7 +64,15 @@ def device_render(
     kept = basic_file.tree.keys() - config.hidden - set(config.sa)
     problems = []
     others = [(config.out_path(path, device.name), basic_file.tree[path]) for path in sorted(kept)]
-    others += [(config.lib_root + path, library_files[path]) for path in sorted(library_files)]
+    # A device that chose its own device library makes that one's file anew.
+    made_anew = {
+        path for library in libraries if library.is_device_library for path in library.files
+    }
+    others += [
+        (config.lib_root + path, content)
+        for path, content in sorted(library_files.items())
+        if not (path in made_anew and config.lib_root + path in files)
+    ]
     for out, content in others:
         if files.get(out, content) != content:
             problems.append(Problem(out, "the basic file and a library both bring this file"))

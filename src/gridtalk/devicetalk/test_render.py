@@ -302,6 +302,14 @@ def test_files_of_a_library_never_replace_the_basic_files() -> None:
         device_render(basic_file=basic_file_with(), device=device_with(), libraries=[library])
 
 
+def test_a_device_that_chose_its_own_device_library() -> None:
+    own = Library(
+        name="Dev_library", is_device_library=True, files={"Dev_library/functions.py": b"old"}
+    )
+    rendered = device_render(basic_file=basic_file_with(), device=device_with(), libraries=[own])
+    assert rendered.files[OUT] == b"pass\n--\n"
+
+
 def test_df_types_are_told_apart_by_their_parameters() -> None:
     one, two = DfType("idf", ("int",)), DfType("idf", ("float",))
     device = Device(
