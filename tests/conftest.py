@@ -21,6 +21,16 @@ import pytest
 START_SECONDS = 60
 
 
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start.
+
+    A shell starts what it runs in the background with SIGINT ignored, children inherit that, and
+    some tests send it.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Scenarios talk to real peers over loopback."""
     for item in items:
