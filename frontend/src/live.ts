@@ -4,7 +4,7 @@
 
 /** The shortest time between two fetches, in milliseconds. */
 export const PAUSE_MS = 500;
-/** Relative times grow old, and a delivery report makes no event: so often a page looks anyway. */
+/** Relative times grow old, and a job that ends by itself makes no event: so often a page looks. */
 export const IDLE_MS = 30_000;
 
 export interface Clock {
