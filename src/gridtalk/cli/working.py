@@ -83,10 +83,9 @@ async def _run(connected: Any, concurrency: int, queues: list[str] | None) -> No
             concurrency=concurrency,
             install_signal_handlers=False,
             shutdown_graceful_timeout=STOP_SECONDS,
-            # The net below NOTIFY: a notification that comes while the worker just looked is lost, and
-            # a drain that waits is not rung for again. At 50 texts a second that happened once in
-            # 20 s, and every text of that moment waited for this poll. One look costs half a
-            # millisecond.
+            # The net below NOTIFY: a notification that comes while the worker just looked is lost,
+            # and a drain that waits is not rung for again. At 50 texts a second that happened once
+            # in 20 s, and every text of that moment waited for this poll. One look: half a ms.
             fetch_job_polling_interval=0.1,
             delete_jobs="successful",
         )
