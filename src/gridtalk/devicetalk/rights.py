@@ -12,8 +12,8 @@ Owned = TypeVar("Owned", Device, DeviceLibrary)
 
 
 def is_administrator(user: User | None) -> bool:
-    """Whether they keep languages, basic files and device models, and share devices."""
-    return user is None or user.may(Permission.USERS)
+    """Whether they keep languages, basic files, device models and everybody's devices."""
+    return user is None or user.may(Permission.WORKSHOP)
 
 
 def administrator_check(user: User | None, deed: str) -> None:

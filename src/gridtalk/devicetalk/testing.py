@@ -45,10 +45,10 @@ IDF_CODE = ("def {*df_name*}():", "    {*variable_setup*}", "    return 0")
 
 
 def user_make(name: str = "amina", *, group: str = "view") -> User:
-    """A user; ``group`` is ``view`` or ``admin``."""
+    """A user; ``group`` is ``view``, ``makers`` (who may build devices) or ``admin``."""
+    permissions = {"admin": ["view", "devices", "workshop"], "makers": ["view", "devices"]}
     found, _ = Group.objects.get_or_create(
-        name=group,
-        defaults={"permissions": ["view", "users"] if group == "admin" else ["view"]},
+        name=group, defaults={"permissions": permissions.get(group, ["view"])}
     )
     return User.objects.create_user(name, "x", group=found)
 

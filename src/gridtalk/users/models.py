@@ -16,6 +16,8 @@ class Permission(models.TextChoices):
     SEND = "send", "send messages, pings and on/off jobs"
     MONEY = "money", "add credit, make tokens, resend and reverse"
     GRID = "grid", "change meters, circuits, accounts and interfaces"
+    DEVICES = "devices", "build devices in the workshop"
+    WORKSHOP = "workshop", "keep languages, basic files and device models, and share devices"
     USERS = "users", "manage users, groups and API keys"
 
 

@@ -21,6 +21,10 @@ DEEDS: dict[Permission, str | Promise] = {
     Permission.SEND: gettext_lazy("send messages, pings and on/off jobs"),
     Permission.MONEY: gettext_lazy("add credit, make tokens, resend and reverse"),
     Permission.GRID: gettext_lazy("change meters, circuits, accounts and interfaces"),
+    Permission.DEVICES: gettext_lazy("build devices in the workshop"),
+    Permission.WORKSHOP: gettext_lazy(
+        "keep languages, basic files and device models, and share devices"
+    ),
     Permission.USERS: gettext_lazy("manage users, groups and API keys"),
 }
 
