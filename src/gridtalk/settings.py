@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "gridtalk.alerts",
     "gridtalk.gateway",
     "gridtalk.devicetalk",
+    "gridtalk.iottalk",
     "gridtalk.api",
     "gridtalk.web",
 ]
@@ -283,6 +284,20 @@ FILES_MOST = _number("GRIDTALK_FILES_MOST", 1_000)
 FILES_LARGEST_BYTES = _number("GRIDTALK_FILES_LARGEST_BYTES", 10 * 2**20)
 FILES_TOTAL_BYTES = _number("GRIDTALK_FILES_TOTAL_BYTES", 50 * 2**20)
 FILES_LONGEST_PATH = 100
+#: The broker of the devices, mqtt://user:password@host:port (mqtts:// for TLS); empty: our own.
+GRIDTALK_MQTT_URL = os.environ.get("GRIDTALK_MQTT_URL", "")
+#: The host and port of the broker as devices reach it; empty: the host by which they reach us.
+GRIDTALK_MQTT_PUBLIC = os.environ.get("GRIDTALK_MQTT_PUBLIC", "")
+#: The port of our own broker.
+GRIDTALK_MQTT_PORT = _number("GRIDTALK_MQTT_PORT", 1883)
+#: Who hears what meters' devices say (iottalk/voice.py).
+DEVICE_VOICE = "gridtalk.gateway.devices.devices_said"
+#: How long the samples of device features, and the log of registrations, are kept.
+DF_SAMPLE_RETENTION = timedelta(days=_number("GRIDTALK_DF_SAMPLE_DAYS", 30))
+DEVICE_EVENT_RETENTION = timedelta(days=_number("GRIDTALK_DEVICE_EVENT_DAYS", 90))
+#: The most features of a device, and bytes of one message of a device.
+DEVICE_FEATURES_MOST = 200
+DEVICE_MESSAGE_LARGEST_BYTES = 16 * 1024
 #: Limits of one compressed entry.
 METER_USE_TIME_MAX_S = 86_400
 METER_WATTHOURS_MAX = "999999.9"

@@ -1,0 +1,1 @@
+"""The broker that is ours: started, configured, told who may enter."""
