@@ -158,6 +158,9 @@ class DfSample(models.Model):
             models.Index(fields=["at"], name="df_samples_at"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.feature_id} {self.at:%Y-%m-%d %H:%M:%S}: {self.value}"
+
 
 class FeatureSend(models.Model):
     """A value for an ODF that waits for its device; the row is the work.
@@ -191,6 +194,9 @@ class FeatureSend(models.Model):
         indexes = [
             models.Index(fields=["feature"], name="feature_sends_due", condition=Q(state="queued")),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.feature_id} {self.state}: {self.value}"
 
 
 class DeviceEvent(models.Model):
@@ -226,6 +232,9 @@ class DeviceEvent(models.Model):
             models.Index(fields=["at"], name="device_events_at"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.device_id} {self.kind}: {self.text}"
+
 
 class DeviceShard(models.Model):
     """Who reads the control topics of a shard, and until when unless it says so again."""
@@ -236,3 +245,6 @@ class DeviceShard(models.Model):
 
     class Meta:
         db_table = "device_shards"
+
+    def __str__(self) -> str:
+        return f"shard {self.number}: {self.holder or 'nobody'}"
