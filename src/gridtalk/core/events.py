@@ -2,7 +2,8 @@
 
 A page never learns what changed: it asks for itself again. So an event may be lost, repeated or
 coarse, and nobody is wrong for longer than the page's next look. Topics: ``meter:<id>``,
-``circuit:<id>``, ``number:<phone>``; :data:`ALL` means everybody. Listened to by ``web/events.py``.
+with its circuits and jobs, and ``number:<phone>``; :data:`ALL` means everybody. Listened to by
+``web/events.py``.
 """
 
 from collections.abc import Iterable
@@ -35,11 +36,6 @@ def events_notify(topics: Iterable[str]) -> None:
 def meter_topic(meter_id: int) -> str:
     """The topic of a meter and all its circuits."""
     return f"meter:{meter_id}"
-
-
-def circuit_topic(circuit_id: int) -> str:
-    """The topic of one circuit."""
-    return f"circuit:{circuit_id}"
 
 
 def number_topic(number: str) -> str:

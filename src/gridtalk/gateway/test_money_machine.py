@@ -223,6 +223,16 @@ class Money(RuleBasedStateMachine):
             except Conflict:
                 assert not fit or "sending" in states
 
+    @rule(which=few)
+    def confirms(self, which: int) -> None:
+        """A person says that the meter has it; they may be wrong, the books stay in order."""
+        job = self._pick(which, kind="add_credit", state="unconfirmed")
+        if job is not None:
+            try:
+                jobs.credit_confirm(job=job, user=None, reason="seen at the meter")
+            except Conflict:
+                assert job.job_messages.filter(state="sending").exists()
+
     # The sender and the network
 
     @rule()

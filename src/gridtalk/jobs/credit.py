@@ -10,13 +10,14 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from gridtalk.core import clock, money
+from gridtalk.core import money
 from gridtalk.core.errors import Conflict, UserError
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.grid.models import Circuit
+from gridtalk.grid.services import circuit_state_take
 from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job, JobMessage
-from gridtalk.jobs.sending import job_message_queue, job_messages_withdraw
+from gridtalk.jobs.sending import job_end, job_message_queue, job_messages_withdraw
 from gridtalk.messaging.models import IncomingMessage, Message
 from gridtalk.prepaid import ledger
 from gridtalk.prepaid.models import LedgerEntry, Token
@@ -154,6 +155,40 @@ def credit_resend(*, job: Job, user: User | None, reason: str) -> AddCredit:
 
 
 @transaction.atomic
+def credit_confirm(*, job: Job, user: User | None, reason: str) -> AddCredit:
+    """Note that the meter has unconfirmed credit, because a person saw it there.
+
+    Posted as delivered at the hand-over: reports since then may show it already. The circuit's
+    credit stays what the meter last said, marked as estimated until it says more, so that the rise
+    which its next report may show is not taken for other open credit. An acknowledgement that comes
+    after all changes nothing.
+
+    Raises :class:`UserError` without a reason, :class:`Conflict` in any other state, or where a
+    sending of it is on its way right now.
+    """
+    reason = reason_required(reason)
+    locked = _locked(job)
+    if locked.state != State.UNCONFIRMED:
+        raise Conflict(f"job {job.pk} is {locked.get_state_display()}: there is nothing to confirm")
+    if not job_messages_withdraw(job_ids=[locked.pk]):
+        raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
+    at = locked.sent_at or locked.started_at
+    credit_delivered(job=locked, at=at)
+    job_end(job=locked, state=State.DONE, note=f"confirmed by a person: {reason}")
+    circuit_state_take(
+        circuit=locked.circuit, at=at, status=None, credit=None, credit_expected=True
+    )
+    audit.audit(
+        user=user,
+        action="credit_confirm",
+        target=f"job {job.pk}",
+        reason=reason,
+        data={"amount": str(locked.credit)},
+    )
+    return locked
+
+
+@transaction.atomic
 def credit_reverse(
     *, job: Job, user: User | None, reason: str, new_token: bool = False
 ) -> Token | None:
@@ -169,9 +204,7 @@ def credit_reverse(
         raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it cannot be reversed")
     if not job_messages_withdraw(job_ids=[locked.pk]):
         raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
-    locked.state, locked.ended_at, locked.next_attempt_at = State.CANCELLED, clock.now(), None
-    locked.note = f"reversed: {reason}"[:500]
-    locked.save(update_fields=["state", "ended_at", "next_attempt_at", "note"])
+    job_end(job=locked, state=State.CANCELLED, note=f"reversed: {reason}")
     ledger.reversal_post(
         amount=locked.credit, job_id=locked.pk, token=locked.token, user=user, reason=reason
     )
@@ -246,11 +279,12 @@ def credits_seen_in_reports(*, seen: Iterable[CreditSeen]) -> list[AddCredit]:
             continue
         for job in open_jobs:
             credit_delivered(job=job, at=item.meter_time)
-            job.state, job.ended_at, job.next_attempt_at = State.DONE, clock.now(), None
-            job.note = "seen in the meter's report; no acknowledgement came"
-            job.save(update_fields=["state", "ended_at", "next_attempt_at", "note"])
+            job_end(
+                job=job,
+                state=State.DONE,
+                note="seen in the meter's report; no acknowledgement came",
+            )
             settled.append(job)
-        job_messages_withdraw(job_ids=[job.pk for job in open_jobs])
     return settled
 
 

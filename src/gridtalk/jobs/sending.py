@@ -30,6 +30,7 @@ State = Job.State
 GROWTH = (1, 2, 5, 10, 20, 30)
 #: A meter that knows job ids gets unconfirmed credit again at this pace, for MESSAGE_LIFETIME.
 UNCONFIRMED_PAUSE = timedelta(hours=1)
+LONGEST_NOTE = 500
 
 
 def pause(attempts: int) -> timedelta:
@@ -55,6 +56,22 @@ def job_message_queue(*, job: Job, incoming: IncomingMessage | None = None) -> J
     SEND.ring_on_commit()
     events_notify([meter_topic(meter.pk)])
     return message
+
+
+def job_end(*, job: Job, state: str, note: str = "", at: datetime | None = None) -> None:
+    """Write that the job is over, take back its waiting messages, and tell open pages.
+
+    The one place where a job ends. ``state`` is done, failed, expired or cancelled; ``note``
+    replaces the present one, ``at`` is now by default. Assumes the job is locked. Whether a message
+    may be on its way right now is for the caller to ask first (:func:`job_messages_withdraw`).
+    """
+    job.state = state
+    job.ended_at = at or clock.now()
+    job.next_attempt_at = None
+    job.note = (note or job.note)[:LONGEST_NOTE]
+    job.save(update_fields=["state", "ended_at", "next_attempt_at", "note"])
+    job_messages_withdraw(job_ids=[job.pk])
+    events_notify([meter_topic(job.circuit.meter_id)])
 
 
 def may_send_again(job: Job) -> bool:
@@ -124,7 +141,7 @@ def _not_delivered(*, job: Job, message: Message, at: datetime) -> None:
         job_handed_over(job=job, at=at)  # the report came before the provider's answer
     if job.state == State.SENT:
         job.expires_at = job.next_attempt_at = at
-    job.note = f"not delivered: {message.last_error}"[:500]
+    job.note = f"not delivered: {message.last_error}"[:LONGEST_NOTE]
     job.save(update_fields=["expires_at", "next_attempt_at", "note"])
 
 
@@ -139,7 +156,7 @@ def _not_handed_over(*, job: Job, message: Message, outcome: MessageOutcome, at:
         return
     job.sent_at = None
     job.state = State.QUEUED
-    job.note = f"not handed over: {message.last_error}"[:500]
+    job.note = f"not handed over: {message.last_error}"[:LONGEST_NOTE]
     if outcome == MessageOutcome.FAILED:
         job.expires_at = at  # the provider will never take it: give up, a person decides
         job.next_attempt_at = at
@@ -154,7 +171,7 @@ def _earlier_may_have_arrived(*, job: Job, message: Message, at: datetime) -> No
     if job.state != State.QUEUED:
         return
     # A person sent it again, and that sending failed: as before, nobody knows about the first.
-    job.state, job.note = State.SENT, f"not handed over: {message.last_error}"[:500]
+    job.state, job.note = State.SENT, f"not handed over: {message.last_error}"[:LONGEST_NOTE]
     job.sent_at = job.expires_at = job.next_attempt_at = at
     job.save(update_fields=["state", "note", "sent_at", "expires_at", "next_attempt_at"])
 
@@ -241,16 +258,20 @@ def _unconfirmed_again(job: Job, now: datetime) -> None:
 
 def _give_up(job: Job, now: datetime) -> None:
     if job.sent_at is None:
-        job.state, job.ended_at = State.FAILED, now
+        job_end(job=job, state=State.FAILED, at=now)
     elif isinstance(job, AddCredit):
-        # It may have been applied: only an acknowledgement, a report or a person can tell.
-        job.state = State.UNCONFIRMED
+        _unconfirmed(job, now)
     else:
-        job.state, job.ended_at = State.EXPIRED, now
-    again = job.state == State.UNCONFIRMED and may_send_again(job)
-    job.next_attempt_at = now + UNCONFIRMED_PAUSE if again else None
-    job.save(update_fields=["state", "ended_at", "next_attempt_at"])
+        job_end(job=job, state=State.EXPIRED, at=now)
+
+
+def _unconfirmed(job: Job, now: datetime) -> None:
+    """It may have been applied: only an acknowledgement, a report or a person can tell."""
+    job.state = State.UNCONFIRMED
+    job.next_attempt_at = now + UNCONFIRMED_PAUSE if may_send_again(job) else None
+    job.save(update_fields=["state", "next_attempt_at"])
     job_messages_withdraw(job_ids=[job.pk])
+    events_notify([meter_topic(job.circuit.meter_id)])
 
 
 def _with_circuit(job: Job) -> Job:
@@ -280,4 +301,6 @@ def jobs_for_poll(*, meter: Meter) -> list[str]:
         texts.append(BY_KIND[job.kind].text(job))
         if job.state == State.QUEUED:
             job_handed_over(job=job, at=now)
+    if texts:
+        events_notify([meter_topic(meter.pk)])
     return texts

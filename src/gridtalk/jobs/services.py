@@ -17,6 +17,7 @@ from gridtalk.jobs.credit import (
     add_credit_request,
     credit_add,
     credit_applied_after_reversal,
+    credit_confirm,
     credit_delivered,
     credit_resend,
     credit_reverse,
@@ -25,6 +26,7 @@ from gridtalk.jobs.credit import (
 from gridtalk.jobs.families import JOBS
 from gridtalk.jobs.models import AddCredit, Job
 from gridtalk.jobs.sending import (
+    job_end,
     job_message_outcome,
     job_message_queue,
     job_messages_withdraw,
@@ -40,6 +42,7 @@ __all__ = [
     "Acknowledged",
     "add_credit_request",
     "credit_add",
+    "credit_confirm",
     "credit_resend",
     "credit_reverse",
     "credits_seen_in_reports",
@@ -109,15 +112,8 @@ def _supersede(*, circuit: Circuit, kinds: tuple[str, ...]) -> None:
     )
     for job in old:
         if job_messages_withdraw(job_ids=[job.pk]):
-            _end(job, state=State.CANCELLED, note="a newer on or off took its place")
-
-
-def _end(job: Job, *, state: str, note: str = "", at: datetime | None = None) -> None:
-    job.state = state
-    job.ended_at = at or clock.now()
-    job.next_attempt_at = None
-    job.note = note or job.note
-    job.save(update_fields=["state", "ended_at", "next_attempt_at", "note"])
+            job.circuit = circuit
+            job_end(job=job, state=State.CANCELLED, note="a newer on or off took its place")
 
 
 @dataclass(frozen=True)
@@ -165,8 +161,7 @@ def job_acknowledge(
     elif first:
         if isinstance(job, AddCredit):
             credit_delivered(job=job, at=at)
-        _end(job, state=State.DONE, at=received_at)
-        job_messages_withdraw(job_ids=[job.pk])
+        job_end(job=job, state=State.DONE, at=received_at)
     taken = False
     if first:
         taken = circuit_state_take(
@@ -198,6 +193,6 @@ def job_cancel(*, job: Job, user: User | None) -> Job:
         raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it cannot be taken back")
     if not job_messages_withdraw(job_ids=[locked.pk]):
         raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
-    _end(locked, state=State.CANCELLED, note="cancelled by a person")
+    job_end(job=locked, state=State.CANCELLED, note="cancelled by a person")
     audit.audit(user=user, action="job_cancel", target=f"job {job.pk}")
     return locked

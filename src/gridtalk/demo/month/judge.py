@@ -51,6 +51,7 @@ def month_judge(month: Month) -> Verdict:
         "credits asked for": AddCredit.objects.count(),
         "settled by a report": AddCredit.objects.filter(note__startswith="seen in").count(),
         "said again for a technician": month.operator.repeated,
+        "confirmed by a person": month.operator.confirmed,
         "sent again by a person": sum(month.operator.resent.values()),
         "reversed by a person": month.operator.reversed,
         "forgotten by meters": sum(sum(m.forgotten.values()) for m in month.meters.values()),

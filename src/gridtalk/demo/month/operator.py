@@ -9,7 +9,7 @@ from gridtalk.demo.month.folk import MonthMeter, Tell, Villager
 from gridtalk.demo.month.rig import MonthNetwork, Rig
 from gridtalk.demo.month.troubles import Troubles
 from gridtalk.jobs.models import AddCredit, Job
-from gridtalk.jobs.services import credit_resend, credit_reverse
+from gridtalk.jobs.services import credit_confirm, credit_resend, credit_reverse
 
 State = Job.State
 #: Whatever was handed over longer ago than this has arrived, or never will.
@@ -20,8 +20,9 @@ CALM_PATIENCE = timedelta(minutes=10)
 class Operator:
     """Sends a technician to the meter of each credit job that waits for a person.
 
-    Has the meter the credit, it is made to say so again; has it not, the job is sent again, or is
-    reversed and the consumer gets another card. ``resent`` counts by job.
+    Has the meter the credit, the operator confirms it, or the meter is made to say so again; has it
+    not, the job is sent again, or is reversed and the consumer gets another card. ``resent`` counts
+    by job.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Operator:
         self.resent: Counter[int] = Counter()
         self.reversed = 0
         self.repeated = 0
+        self.confirmed = 0
         self._rig, self._network, self._troubles = rig, network, troubles
         self._meters, self._people, self._tell = meters, people, tell
         self._chance = random.Random(f"operator {troubles.seed}")  # noqa: S311  a simulation
@@ -64,7 +66,11 @@ class Operator:
         if not meter.meter.powered:
             return
         has_it = applied(meter)[job.pk] > 0
-        if has_it:
+        if has_it and job.state == State.UNCONFIRMED and self._chance.random() < 0.5:
+            self.confirmed += 1
+            self._tell("operator", "confirms a credit")
+            credit_confirm(job=job, user=None, reason="the meter has it")
+        elif has_it:
             self.repeated += 1
             meter.acknowledge_again(job.pk, job.circuit.ip_address)
         elif self._chance.random() < 0.6:
