@@ -94,9 +94,11 @@ def device_version(basic_file: BasicFile, device: Device, libraries: Sequence[Li
     Generated code carries it in its profile, so that the server can tell which version runs.
     """
     digest = hashlib.sha256()
-    # The same code saved again is the same version. ASCII, for any text has a hash.
-    functions = tuple(replace(function, updated_at=None) for function in device.functions)
-    digest.update(ascii(replace(device, functions=functions)).encode())
+    # The same code saved again, in whatever order, is the same version. The device's features keep
+    # theirs: code is made in it. ASCII, for any text has a hash.
+    functions = sorted(ascii(replace(function, updated_at=None)) for function in device.functions)
+    digest.update(ascii(replace(device, functions=())).encode())
+    digest.update("\n".join(functions).encode())
     trees = [basic_file.tree, *(x.files for x in sorted(libraries, key=lambda x: x.name))]
     for tree in trees:
         for path in sorted(tree):

@@ -54,11 +54,11 @@ def test_missing_files_and_template_mistakes_together() -> None:
 @pytest.mark.parametrize(
     ("label", "old", "new", "awaited"),
     [
-        ("traversal", "sa = sa.py", "sa = ../sa.py", "must stay inside"),
+        ("traversal", "sa = sa.py", "sa = ../sa.py", "leads out of its folder"),
         ("absolute", "sa = sa.py", "sa = /etc/passwd", "absolute"),
         ("placeholder", "sa = sa.py", "sa = {user}.py", "unknown placeholder"),
         ("format trick", "sa = sa.py", "sa = {device_name.__class__}.py", "unknown placeholder"),
-        ("root", "root = library/", "root = ../../up", "must stay inside"),
+        ("root", "root = library/", "root = ../../up", "leads out of its folder"),
         ("root placeholder", "root = library/", "root = {device_name}", "unknown placeholder"),
         ("deep examples", "example-dir = examples", "example-dir = a/b", "one folder"),
         ("address", "https://example.org/manual", "javascript:alert(1)", "whole address"),

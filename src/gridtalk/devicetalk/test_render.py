@@ -201,6 +201,9 @@ def test_the_version_tells_what_changed() -> None:
         device_version(basic, device, [Library(name="l", files={"l/x": b""})]),
     ]
     assert len({version, *others}) == 5
+    functions = tuple(replace(device.functions[0], name=name) for name in ("f", "g"))
+    saved = [replace(device, functions=order) for order in (functions, functions[::-1])]
+    assert len({device_version(basic, device, []) for device in saved}) == 1, "order of saving"
 
 
 def test_where_functions_stand() -> None:

@@ -1,41 +1,18 @@
-"""Which paths and names may stand in a tree, on every system that unpacks our zips. Pure."""
+"""Which paths and names may stand in a tree, as problems of it. Pure."""
 
 import hashlib
-import re
 import unicodedata
 
+from gridtalk.core import paths
 from gridtalk.devicetalk.tree import LIMITS, InvalidTree, Limits, Problem, Tree
 
-# Names that Windows keeps for its devices, whatever comes after a dot.
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
-_FORBIDDEN = frozenset('\\:*?"<>|')
-# Most paths have only these characters, none of which needs a closer look.
-_PLAIN = re.compile(r"[A-Za-z0-9_./{} -]+")
 #: A file system's limit for one name, in bytes, less what we append (``_library``, ``.ino``).
 _NAME_BYTES = 200
 
 
 def path_fault(path: str, limits: Limits = LIMITS) -> str | None:
     """Why that relative path is refused, or None where it is good."""
-    if not path:
-        return "a path is empty"
-    if len(path) > limits.path_characters:
-        return f"the path is longer than {limits.path_characters} characters"
-    if path.startswith("/"):
-        return "the path is absolute; it must be relative to its folder"
-    for character in "" if _PLAIN.fullmatch(path) else path:
-        if character in _FORBIDDEN:
-            return f"the path holds {character!r}, which not every system can store"
-        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
-            return f"the path holds the unprintable character {character!a}"
-    for part in path.split("/"):
-        if part in {"", ".", ".."}:
-            return f"the path has a part {part!r}; it must stay inside its folder"
-        if part[-1] in ". ":
-            return f"{part!r} ends in a dot or a space, which not every system can store"
-        if _RESERVED.fullmatch(part):
-            return f"{part!r} is a device's name on Windows"
-    return None
+    return paths.path_fault(path, longest=limits.path_characters)
 
 
 def tree_problems(tree: Tree, limits: Limits = LIMITS) -> list[Problem]:
@@ -59,24 +36,7 @@ def tree_problems(tree: Tree, limits: Limits = LIMITS) -> list[Problem]:
 
 def clash_problems(tree: Tree) -> list[Problem]:
     """Paths that are one file on a system which ignores case, and files that are folders too."""
-    problems = []
-    files: dict[str, str] = {}
-    for path in sorted(tree):
-        key = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
-        if key in files:
-            cause = f"is the same file as {files[key]} on systems which ignore case"
-            problems.append(Problem(path, cause))
-        files.setdefault(key, path)
-    folders: set[str] = set()
-    for key, path in files.items():
-        folder = key.rpartition("/")[0]
-        while folder and folder not in folders:
-            folders.add(folder)
-            if folder in files:
-                cause = f"lies in {files[folder]}, which is itself a file"
-                problems.append(Problem(path, cause))
-            folder = folder.rpartition("/")[0]
-    return problems
+    return [Problem(path, cause) for path, cause in paths.paths_clashes(tree)]
 
 
 def tree_check(title: str, tree: Tree, limits: Limits = LIMITS) -> None:
@@ -93,7 +53,7 @@ def safe_name(name: str) -> str:
     """
     text = unicodedata.normalize("NFKC", name)
     safe = "".join(c if f"a{c}".isidentifier() else "_" for c in text) or "_"
-    if not safe.isidentifier() or _RESERVED.fullmatch(safe):
+    if not safe.isidentifier() or paths.RESERVED.fullmatch(safe):
         safe = f"_{safe}"
     if len(encoded := safe.encode()) > _NAME_BYTES:
         digest = hashlib.sha256(encoded).hexdigest()[:8]
