@@ -14,6 +14,12 @@ STAMP := $(VENV)/.installed
 # A database of its own for Django's checks.
 EXEC := $(BIN)/gridtalk --data-dir .gridtalk/check exec --
 ARGS ?=
+# The unit tests share the cores; what talks to real peers goes alone.
+ifeq ($(strip $(ARGS)),)
+PYTEST = $(BIN)/pytest src -n auto --dist worksteal && $(BIN)/pytest tests
+else
+PYTEST = $(BIN)/pytest $(ARGS)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint django-check bench docs clean
@@ -35,10 +41,10 @@ demo: setup
 	$(BIN)/gridtalk demo $(ARGS)
 
 test: setup
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST)
 
 check: lint django-check
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST)
 
 lint: setup
 	$(BIN)/ruff format --check .
