@@ -16,6 +16,7 @@ from gridtalk.core.errors import NotFound, SetupError, UserError
 from gridtalk.devicetalk.config import BasicFile, basic_file_read
 from gridtalk.devicetalk.device_file_schema import (
     DeviceDocument,
+    DeviceLibraryName,
     DeviceModelDocument,
     FeaturePart,
     Folder,
@@ -28,6 +29,7 @@ from gridtalk.devicetalk.render_function import function_new
 from gridtalk.devicetalk.tree import (
     Device,
     DfType,
+    Direction,
     Feature,
     GlobalVariables,
     InvalidTree,
@@ -43,6 +45,8 @@ from gridtalk.devicetalk.ziptree import folder_read
 #: What editors and Python leave in folders of sources.
 IGNORED = ("__pycache__", ".git", ".DS_Store", ".ruff_cache", ".mypy_cache", ".pytest_cache")
 _FILE_CHARACTERS = 5_000_000
+#: The parameter types of a device model's DFs, by name and direction.
+KnownTypes = dict[tuple[str, Direction], list[str]]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -79,7 +83,7 @@ def project_read(path: Path, catalogue: Path) -> Project:
     Names are looked up in the catalogue; folders lie relative to the device file. Raises
     :class:`~gridtalk.core.errors.UserError` with all that is wrong in one of them.
     """
-    document = _document(path, DeviceDocument)
+    document = document_read(path, DeviceDocument)
     return project_make(document, catalogue, path.parent)
 
 
@@ -91,8 +95,13 @@ def project_make(document: DeviceDocument, catalogue: Path, base: Path) -> Proje
     basic_file = basic_file_load(folder, language)
     libraries: list[Library] = []
     notes: list[Problem] = []
-    for place in document.libraries:
-        folder = _folder("library", place, catalogue / "libraries" / _part(language), base)
+    for named in document.libraries:
+        if isinstance(named, DeviceLibraryName):
+            raise UserError(
+                f"library {named.device_library!r}: device libraries are kept by a server alone; "
+                "fetch the device with its libraries flattened (GET device/<id>?flat=true)"
+            )
+        folder = _folder("library", named, catalogue / "libraries" / _part(language), base)
         parsed = library_load(folder, basic_file)
         libraries.append(parsed.library)
         notes += parsed.notes
@@ -131,7 +140,7 @@ def library_load(folder: Path, basic_file: BasicFile) -> ParsedLibrary:
 def device_model_load(catalogue: Path, name: str) -> DeviceModelDocument | None:
     """A device model of the catalogue, or None where it has none of that name."""
     path = catalogue / "device-models" / f"{_part(name)}.json"
-    return _document(path, DeviceModelDocument) if path.is_file() else None
+    return document_read(path, DeviceModelDocument) if path.is_file() else None
 
 
 def _part(name: str) -> str:
@@ -157,7 +166,7 @@ def _folder(what: str, place: str | Folder, shelf: Path, base: Path) -> Path:
     return folder
 
 
-def _document(path: Path, model: type[_Model]) -> _Model:
+def document_read(path: Path, model: type[_Model]) -> _Model:
     """A JSON file in that shape; raises :class:`InvalidTree` with all that is wrong in it."""
     title = f"{path} is not taken:"
     try:
@@ -221,7 +230,7 @@ def _function(
         )
         code, readonly, setup = made.code, made.readonly_lines, made.var_setup
     else:
-        code, readonly, setup = tuple(part.code), tuple(part.readonly_lines), ()
+        code, readonly, setup = tuple(part.code), tuple(part.readonly_lines or ()), ()
         if outside := [n for n in readonly if n >= len(code)]:
             raise UserError(f"{where}: readonly_lines {outside} are beyond its code")
     return SaFunction(
@@ -241,32 +250,34 @@ def _features(
 ) -> tuple[Feature, ...]:
     """The document's DFs, then those of the device model that it does not mention, unused."""
     model = device_model_load(catalogue, document.device_model)
-    known = {(x.name, x.type): x for x in (model.features if model else ())}
+    known: KnownTypes = {(x.name, x.type): x.params for x in (model.features if model else ())}
     by_key = {(function.df_type, function.name): function for function in functions}
     features = []
     mentioned = set()
     for part in document.features:
-        df_type = _df_type(part, known, document.device_model)
+        df_type = feature_type(part, known, document.device_model)
         mentioned.add((part.name, df_type.direction))
         function = by_key.get((df_type, part.function or ""))
         setup = part.var_setup
         if setup is None:
             setup = "\n".join(function.var_setup) if function else ""
         features.append(Feature(part.name, df_type, part.function, setup, part.in_use))
-    for key, item in known.items():
-        if key not in mentioned:
-            df_type = DfType(item.type, tuple(item.params))
-            features.append(Feature(item.name, df_type, in_use=False))
+    for (name, direction), params in known.items():
+        if (name, direction) not in mentioned:
+            features.append(Feature(name, DfType(direction, tuple(params)), in_use=False))
     return tuple(features)
 
 
-def _df_type(part: FeaturePart, known: dict[Any, Any], device_model: str) -> DfType:
-    """The DF's type as given, what is not given from the device model."""
+def feature_type(part: FeaturePart, known: KnownTypes, device_model: str) -> DfType:
+    """The DF's type as given; what is not given, from the DFs known of its device model.
+
+    Raises :class:`UserError` where neither tells it.
+    """
     kinds = [kind for name, kind in known if name == part.name]
     direction = part.type or (kinds[0] if len(kinds) == 1 else None)
     params = part.params
-    if params is None and (part.name, direction) in known:
-        params = known[part.name, direction].params
+    if params is None and direction is not None:
+        params = known.get((part.name, direction))
     if direction is None or params is None:
         raise UserError(
             f"device feature {part.name}: the device model {device_model!r} does not tell "

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gridtalk.devicetalk import device_file, engine, models, tree
-from gridtalk.devicetalk.services.catalogue import df_type_get
+from gridtalk.devicetalk import device_file, engine, models
+from gridtalk.devicetalk.device_file_schema import DeviceDocument
 from gridtalk.devicetalk.services.catalogue_install import catalogue_install
-from gridtalk.devicetalk.services.device_spec import Chosen, DeviceSpec, Df, Use
-from gridtalk.devicetalk.services.devices import device_save
-from gridtalk.devicetalk.services.functions import Draft, function_create
+from gridtalk.devicetalk.services.documents import device_document, device_document_save
 from gridtalk.devicetalk.testing import user_make
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +20,7 @@ def test_installing_twice_changes_nothing() -> None:
     first = catalogue_install(folder=CATALOGUE)
     assert "basic file Python/iottalk-py" in first.stored
     assert "device model Plantbox" in first.stored
+    assert "device Python/Plantbox 1" in first.stored
     assert first.present == []
     files = set(models.BasicFile.objects.values_list("file__pk", flat=True))
     mine = models.Library.objects.order_by("pk").first()
@@ -45,61 +44,34 @@ def test_a_changed_file_is_stored_again(tmp_path: Path) -> None:
     assert feature.df_type.params == ["float"]
 
 
-def save(project: device_file.Project) -> models.Device:
-    """A project of the catalogue, saved through the services."""
-    basic_file = models.BasicFile.objects.get(
-        language__name=project.basic_file.language, name=project.basic_file.name
-    )
-    libraries = [
-        models.Library.objects.get(basic_file=basic_file, name=library.name)
-        for library in project.libraries
-    ]
-    made: dict[tuple[tree.DfType, str], models.SaFunction] = {}
-    for function in project.device.functions:
-        ref = function.library_ref
-        made[function.df_type, function.name] = function_create(
-            user=None,
-            basic_file=basic_file,
-            df_type=df_type_get(
-                direction=function.df_type.direction, params=function.df_type.params
-            ),
-            draft=Draft(function.name, function.code, function.var_setup, function.readonly_lines),
-            library_function=ref
-            and models.LibraryFunction.objects.get(
-                library__basic_file=basic_file, library__name=ref[0], name=ref[1]
-            ),
-        )
-    device = project.device
-    spec = DeviceSpec(
-        name=device.name,
-        dm_name=device.device_model,
-        basic_file=basic_file,
-        server_url=device.server_url,
-        device_address=device.device_address,
-        push_interval_s=device.push_interval_s,
-        libraries=tuple(Chosen("L", library.pk) for library in libraries),
-        global_var_setup=device.global_variables.text,
-        gvs_readonly_lines=device.global_variables.readonly_lines,
-        dfs=tuple(
-            Df(df.name, df.df_type, df.in_use, (
-                Use(made[df.df_type, df.function].pk, df.var_setup, True),
-            ) if df.function else ())
-            for df in device.features
-        ),
-    )  # fmt: skip
-    return device_save(user=None, spec=spec).device
-
-
 @pytest.mark.parametrize(
     "path", sorted((CATALOGUE / "devices").glob("*.json")), ids=lambda p: p.stem
 )
 def test_a_stored_device_makes_the_code_of_its_file(path: Path) -> None:
     catalogue_install(folder=CATALOGUE)
-    project = device_file.project_read(path, CATALOGUE)
+    document = device_file.document_read(path, DeviceDocument)
+    project = device_file.project_make(document, CATALOGUE, path.parent)
     # The database knows no order of functions: they come by name.
     functions = tuple(sorted(project.device.functions, key=lambda function: function.name))
     device = replace(project.device, device_address="an-address", functions=functions)
     project = replace(project, device=device)
-    rendered = engine.device_render(save(project))
+    user = user_make()
+    document = document.model_copy(
+        update={"da": document.da.model_copy(update={"device_address": "an-address"})}
+    )
+    saved = device_document_save(user=user, document=document).device
+    rendered = engine.device_render(saved)
     assert rendered.files == project.render().files
     assert rendered.places == project.render().places
+    # Out and in again: the same document, the same functions' rows, the same code.
+    given = device_document(device=saved)
+    functions_before = set(saved.functions.values_list("pk", flat=True))
+    again = device_document_save(
+        user=user, document=given, device=saved, revision=saved.revision
+    ).device
+    assert device_document(device=again) == given
+    assert set(again.functions.values_list("pk", flat=True)) == functions_before
+    assert engine.device_render(again).files == rendered.files
+    # And what the API gives is a device file, which needs no database.
+    flat = device_document(device=again, flat=True)
+    assert device_file.project_make(flat, CATALOGUE, path.parent).render().files == rendered.files

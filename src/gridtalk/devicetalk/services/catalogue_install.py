@@ -1,17 +1,20 @@
-"""Loading the catalogue: basic files, libraries and device models that came with Gridtalk."""
+"""Loading the catalogue: basic files, libraries, device models and devices of Gridtalk's own."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridtalk.devicetalk import device_file, tree
-from gridtalk.devicetalk.models import BasicFile, DeviceModel, Library
+from gridtalk.devicetalk.device_file_schema import DeviceDocument, Folder
+from gridtalk.devicetalk.models import BasicFile, Device, DeviceModel, Library
+from gridtalk.devicetalk.selectors import basic_file_get
 from gridtalk.devicetalk.services.catalogue import (
     basic_file_put,
     device_model_put,
     language_create,
 )
 from gridtalk.devicetalk.services.device_spec import plain_type
+from gridtalk.devicetalk.services.documents import device_document_save
 from gridtalk.devicetalk.services.libraries import library_put
 from gridtalk.devicetalk.ziptree import folder_read
 from gridtalk.files.services import files_read, files_stage
@@ -29,8 +32,9 @@ class Installed:
 def catalogue_install(*, folder: Path) -> Installed:
     """Store what the folder holds and the database does not hold as it is; again is no error.
 
-    Each basic file and library by itself: one that is refused (:class:`InvalidTree`) leaves those
-    before it. A library of that name which a user uploaded is left alone.
+    Each basic file, library and device by itself: one that is refused (:class:`InvalidTree`) leaves
+    those before it. A library of that name which a user uploaded is left alone, and so is a device
+    of that name that everybody has, since somebody may have changed it.
     """
     done = Installed()
     for language_folder in _folders(folder / "basic-files"):
@@ -50,6 +54,8 @@ def catalogue_install(*, folder: Path) -> Installed:
                 _library_install(basic_file, place, done)
     for path in sorted((folder / "device-models").glob("*.json")):
         _device_model_install(folder, path.stem, done)
+    for path in sorted((folder / "devices").glob("*.json")):
+        _device_install(path, done)
     return done
 
 
@@ -88,4 +94,18 @@ def _device_model_install(folder: Path, name: str, done: Installed) -> None:
         done.present.append(what)
         return
     device_model_put(user=None, name=document.name, features=given)
+    done.stored.append(what)
+
+
+def _device_install(path: Path, done: Installed) -> None:
+    """A device to begin with, everybody's: who wants to change it clones it."""
+    document = device_file.document_read(path, DeviceDocument)
+    what = f"device {document.language}/{document.name}"
+    if isinstance(document.basic_file, Folder):
+        return  # it brings its own basic file, for gridtalk generate
+    basic_file = basic_file_get(language=document.language, name=document.basic_file)
+    if Device.objects.filter(user=None, name=document.name, basic_file=basic_file).exists():
+        done.present.append(what)
+        return
+    device_document_save(user=None, document=document)
     done.stored.append(what)

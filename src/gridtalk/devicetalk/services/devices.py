@@ -75,7 +75,7 @@ def device_save(
     device is not the user's.
     """
     if device is not None:
-        device = _lock(user, device, revision)
+        device = device_lock(user=user, device=device, revision=revision)
     spec = replace(spec, name=spec.name.strip(), dfs=(*spec.dfs, *_model_rest(spec)))
     problems = plain_problems(spec)
     libraries = _libraries(user, spec, problems)
@@ -95,7 +95,12 @@ def device_save(
     return DeviceSaved(device, library, tuple(sorted(row.name for row in left_out.values())))
 
 
-def _lock(user: User | None, device: Device, revision: int | None) -> Device:
+def device_lock(*, user: User | None, device: Device, revision: int | None) -> Device:
+    """The device's row, held until the commit; who saves it holds it first, before its functions.
+
+    Raises :class:`DeviceChanged` where it is no longer at that revision, else as
+    :func:`~gridtalk.devicetalk.rights.owned_check`.
+    """
     device = owned_check(user, Device.objects.select_for_update().get(pk=device.pk))
     if revision is not None and revision != device.revision:
         versions = {row.number: row for row in device.versions.all()}

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotFound, UserError
 from gridtalk.core.texts import needs_care
-from gridtalk.devicetalk import engine, render_function, tree
+from gridtalk.devicetalk import config, engine, render_function, tree
 from gridtalk.devicetalk.models import (
     BasicFile,
     Device,
@@ -127,14 +127,16 @@ def function_new(
     df_type: DfType,
     name: str = "",
     library_function: LibraryFunction | None = None,
+    loaded: config.BasicFile | None = None,
 ) -> tree.SaFunction:
     """What a new function begins as, by the basic file's template; nothing is stored.
 
     Its name is the given one, else ``<function>_<library>`` where it is made from a library's.
+    ``loaded`` is the basic file as the engine reads it, where the caller has it.
     """
     ref = engine.library_function_load(library_function) if library_function else None
     return render_function.function_new(
-        basic_file=engine.basic_file_load(basic_file),
+        basic_file=loaded or engine.basic_file_load(basic_file),
         df_type=engine.df_type_load(df_type),
         name=name or (render_function.function_import_name(ref) if ref else ""),
         library_function=ref,
@@ -150,6 +152,7 @@ def function_create(
     draft: Draft,
     library_function: LibraryFunction | None = None,
     device: Device | None = None,
+    loaded: config.BasicFile | None = None,
 ) -> SaFunction:
     """Store a function that began as :func:`function_new`, for the device where one is given.
 
@@ -158,7 +161,11 @@ def function_create(
     """
     name = name_check(draft.name, what="a function", longest=100)
     base = function_new(
-        basic_file=basic_file, df_type=df_type, name=name, library_function=library_function
+        basic_file=basic_file,
+        df_type=df_type,
+        name=name,
+        library_function=library_function,
+        loaded=loaded,
     )
     if device is not None:
         owned_check(user, device)
