@@ -1,0 +1,113 @@
+"""Generated Arduino devices in simavr, alone and over their serial bridge."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import clean_environment, wait_until
+from tests.scenarios.avr.board import Board, program_fits, runner_build
+from tests.scenarios.device_server import DEVICES, Server, generated, life, server_on
+
+pytestmark = pytest.mark.scenario
+
+OTHERS = sorted({x.stem for x in DEVICES.glob("*-arduino.json")})
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return runner_build(tmp_path_factory.mktemp("simavr"))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with server_on(tmp_path) as one:
+        yield one
+
+
+class Bridge:
+    """The device's own bridge.py on that port; paho-mqtt comes from the tests' environment."""
+
+    def __init__(self, folder: Path, log: Path, *, port: str, url: str, address: str = "") -> None:
+        self.log = log
+        environment = clean_environment(IOTTALK_URL=url, IOTTALK_DEVICE_ADDRESS=address)
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "error", "bridge.py", port], cwd=folder, stdout=out,
+                stderr=out, env=environment, start_new_session=True,
+            )  # fmt: skip
+
+    def end(self) -> None:
+        """Ctrl-C."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+            self.process.wait(20)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_device_fits_an_uno_and_reports(name: str, runner: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "device"
+    generated(name, folder)
+    program_fits(folder, "SIMULATED=1")
+    board = Board(runner, folder).start()
+    try:
+        version = board.await_line("?")
+        assert version[1:] in next(folder.glob("*.ino")).read_text()
+        board.say("! ffff 850000000")
+        board.say("! ffff 850003600")  # an hour later: what reports by the hour does so
+        board.await_line(first_idf(folder), seconds=30)
+    finally:
+        board.end()
+
+
+def first_idf(folder: Path) -> str:
+    settings: dict[str, list[list[str]]] = {}
+    exec((folder / "settings.py").read_text(), settings)
+    return f"{settings['idf_list'][0][0]} ["
+
+
+def test_a_device_lives_over_its_bridge(runner: Path, server: Server, tmp_path: Path) -> None:
+    folder, log = tmp_path / "device", tmp_path / "device.log"
+    generated("dummy-arduino", folder)
+    program_fits(folder)
+    board = Board(runner, folder).start()
+    bridge = Bridge(folder, log, port=board.port, url=server.url, address="a1")
+    try:
+        life(server, log, shown="received: 5.50")
+        # The bridge ends and starts: the device keeps its address, and stays registered meanwhile.
+        bridge.end()
+        assert server.heard("dev/in")[-1] == {"state": "offline", "rev": "r1"}
+        bridge = Bridge(folder, log, port=board.port, url=server.url, address="a1")
+        wait_until(lambda: len(server.requests) == 2, what="the second registration")
+        assert [request[:2] for request in server.requests] == [("PUT", "/iottalk/v2/a1")] * 2
+        command = {"command": "CONNECT", "idf": "Dummy_Sensor", "topic": "data/2", "msg_id": 7}
+
+        def connected() -> bool:
+            server.publish("dev/out", command)
+            return {"msg_id": 7, "state": "ok"} in server.heard("dev/in")
+
+        wait_until(connected, what="the answer to CONNECT")
+        wait_until(lambda: server.heard("data/2"), what="values over the second bridge")
+        # The board loses its power: the same registration serves it when it is back.
+        board.cut()
+        board.start()
+        count = len(server.heard("data/2"))
+        wait_until(lambda: len(server.heard("data/2")) > count + 1, what="values after a start")
+        assert len(server.requests) == 2
+        for odd, reason in (
+            ({"command": "CONNECT", "idf": "Nope", "topic": "x", "msg_id": 8}, "no IDF Nope"),
+            ({"command": "SING", "odf": "Dummy_Control", "msg_id": 9}, "unknown command SING"),
+        ):
+            server.publish("dev/out", odd)
+            answer = {"msg_id": odd["msg_id"], "state": "error", "reason": reason}
+            wait_until(lambda x=answer: x in server.heard("dev/in"), what=reason)
+        server.publish("dev/out", ["no command"])
+        server.publish("data/odf", [[1]])
+        wait_until(lambda: "a command that cannot be read" in log.read_text(), what="its refusal")
+    finally:
+        print(log.read_text())
+        bridge.end()
+        board.end()
