@@ -1,0 +1,136 @@
+"""Values for ODFs: asked for by people and programs, handed over by the device server."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from gridtalk.core import clock
+from gridtalk.core.errors import Conflict, TooLarge, TooMany, UserError
+from gridtalk.core.events import events_notify
+from gridtalk.iottalk.models import FeatureSend, RegisteredFeature
+from gridtalk.iottalk.notices import Notice, notice_send
+from gridtalk.iottalk.services.samples import NewSample, samples_store
+from gridtalk.iottalk.wire_json import json_text
+from gridtalk.users.models import User
+
+#: Values that may wait for one feature; a device that is offline gets them all when it comes.
+MOST_WAITING = 100
+#: Values of one batch.
+BATCH = 500
+_NUMBERS = (int, float, Decimal)
+
+
+class WaitingSend(NamedTuple):
+    """A value that waits; ``text`` is its JSON list."""
+
+    send_id: int
+    feature_id: int
+    device_id: int
+    text: str
+
+
+def feature_send(*, feature: RegisteredFeature, value: list[Any], user: User | None) -> FeatureSend:
+    """Queue a value for an ODF; it goes out when the device has taken the feature's topic.
+
+    Raises :class:`UserError` where the feature is no ODF, or the value does not fit its parameters;
+    :class:`Conflict` where its device is not registered or has it no longer; :class:`TooLarge`,
+    :class:`TooMany`.
+    """
+    device = feature.device
+    if feature.kind != RegisteredFeature.Kind.ODF:
+        raise UserError(
+            f"“{feature.name}” is an input feature: the device says its values; choose an output"
+        )
+    if device.deregistered_at or not feature.present:
+        raise Conflict(f"{device.name} is not registered with “{feature.name}” any more")
+    _fits(feature, value)
+    if len(json_text(value).encode()) > settings.DEVICE_MESSAGE_LARGEST_BYTES:
+        raise TooLarge(f"the value has over {settings.DEVICE_MESSAGE_LARGEST_BYTES} bytes")
+    with transaction.atomic():
+        # Locked, so that two who ask at once do not pass the limit together.
+        RegisteredFeature.objects.select_for_update(no_key=True).get(pk=feature.pk)
+        waiting = FeatureSend.objects.filter(feature=feature, state=FeatureSend.State.QUEUED)
+        if waiting.count() >= MOST_WAITING:
+            raise TooMany(f"{MOST_WAITING} values wait for “{feature.name}” of {device.name}")
+        send = FeatureSend.objects.create(feature=feature, value=value, requested_by=user)
+        notice_send(notice=Notice.SEND, shard=device.shard, device_id=device.pk)
+        events_notify([f"device:{device.pk}"])
+    return send
+
+
+def _fits(feature: RegisteredFeature, value: list[Any]) -> None:
+    types = feature.params or [None]
+    if len(value) != len(types) and feature.params not in ([], [None]):
+        raise UserError(
+            f"“{feature.name}” takes {len(types)} value{'s' if len(types) > 1 else ''} "
+            f"({', '.join(str(one or 'any') for one in types)}); {len(value)} given"
+        )
+    for number, (kind, one) in enumerate(zip(types, value, strict=False), start=1):
+        if not _is(kind, one):
+            raise UserError(f"value {number} of “{feature.name}” must be of type {kind}: {one!r}")
+
+
+def _is(kind: str | None, value: Any) -> bool:
+    """Whether the value is of that type; of a type that we do not know, any is."""
+    match (kind or "").lower():
+        case "int" | "integer" | "long":
+            return type(value) is int
+        case "float" | "double" | "number":
+            return isinstance(value, _NUMBERS) and not isinstance(value, bool)
+        case "string" | "str":
+            return isinstance(value, str)
+        case "bool" | "boolean":
+            return isinstance(value, bool)
+        case _:
+            return True
+
+
+def sends_waiting(*, device_ids: Collection[int]) -> dict[int, list[int]]:
+    """Which ODFs (device id → their numbers) of these v2 devices have values waiting."""
+    found: dict[int, list[int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT f.device_id, f.number FROM feature_sends s"
+            " JOIN registered_features f ON f.id = s.feature_id"
+            " WHERE s.state = 'queued' AND f.device_id = ANY(%s)",
+            [list(device_ids)],
+        )
+        for device_id, number in cursor.fetchall():
+            found.setdefault(device_id, []).append(number)
+    return found
+
+
+def sends_take(*, features: Sequence[tuple[int, int]]) -> list[WaitingSend]:
+    """What waits for these (device id, number of the ODF), oldest first, at most :data:`BATCH`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.id, f.id, f.device_id, s.value::text FROM feature_sends s"
+            " JOIN registered_features f ON f.id = s.feature_id"
+            " JOIN unnest(%s::int[], %s::int[]) AS g(device_id, number)"
+            " USING (device_id, number)"
+            " WHERE s.state = 'queued' AND f.present AND f.kind = 'odf' ORDER BY s.id LIMIT %s",
+            [[device_id for device_id, _ in features], [number for _, number in features], BATCH],
+        )
+        return [WaitingSend(*row) for row in cursor.fetchall()]
+
+
+def sends_done(*, sent: Sequence[WaitingSend]) -> None:
+    """These were handed to the broker: mark them, and store them as samples of their features."""
+    now = clock.now()
+    with transaction.atomic():
+        ids = [send.send_id for send in sent]
+        FeatureSend.objects.filter(pk__in=ids).update(state=FeatureSend.State.SENT, sent_at=now)
+        rows = [NewSample(send.device_id, send.feature_id, now, send.text) for send in sent]
+        samples_store(rows=rows, said=False)
+
+
+def sends_expire(*, before: datetime) -> int:
+    """Give up what has waited since before then; how many."""
+    waiting = FeatureSend.objects.filter(state=FeatureSend.State.QUEUED, created_at__lt=before)
+    return waiting.update(
+        state=FeatureSend.State.FAILED, error="the device did not come for it in time"
+    )
