@@ -290,14 +290,29 @@ GRIDTALK_MQTT_URL = os.environ.get("GRIDTALK_MQTT_URL", "")
 GRIDTALK_MQTT_PUBLIC = os.environ.get("GRIDTALK_MQTT_PUBLIC", "")
 #: The port of our own broker.
 GRIDTALK_MQTT_PORT = _number("GRIDTALK_MQTT_PORT", 1883)
+#: Which broker is our own: auto, mosquitto, amqtt or none (iottalk/broker/kinds.py).
+GRIDTALK_BROKER = os.environ.get("GRIDTALK_BROKER", "auto")
+#: Set by ``gridtalk up``: the private Mosquitto's port for the server's own processes, 0 where it
+#: is the devices' one, and the address on which amqtt listens.
+GRIDTALK_MQTT_SERVER_PORT = _number("GRIDTALK_MQTT_SERVER_PORT", 0)
+GRIDTALK_MQTT_HOST = os.environ.get("GRIDTALK_MQTT_HOST", "127.0.0.1")
 #: Who hears what meters' devices say (iottalk/voice.py).
 DEVICE_VOICE = "gridtalk.gateway.devices.devices_said"
+#: Who tells the device server that a job waits for a meter's device (messaging/services.py).
+DEVICE_BELL = "gridtalk.iottalk.services.jobs_out.device_job_ring"
 #: How long the samples of device features, and the log of registrations, are kept.
 DF_SAMPLE_RETENTION = timedelta(days=_number("GRIDTALK_DF_SAMPLE_DAYS", 30))
 DEVICE_EVENT_RETENTION = timedelta(days=_number("GRIDTALK_DEVICE_EVENT_DAYS", 90))
 #: The most features of a device, and bytes of one message of a device.
 DEVICE_FEATURES_MOST = 200
 DEVICE_MESSAGE_LARGEST_BYTES = 16 * 1024
+#: Registrations a minute from one address, and in all, for each web process; as many at once.
+DEVICE_REGISTRATIONS_PER_MINUTE = _number("GRIDTALK_DEVICE_REGISTRATIONS_PER_MINUTE", 600)
+DEVICE_REGISTRATIONS_PER_MINUTE_IN_ALL = _number(
+    "GRIDTALK_DEVICE_REGISTRATIONS_PER_MINUTE_IN_ALL", 6_000
+)
+#: Requests a second of one v1 device, for each web process; five times as many at once.
+DEVICE_REQUESTS_PER_SECOND = _number("GRIDTALK_DEVICE_REQUESTS_PER_SECOND", 20)
 #: Limits of one compressed entry.
 METER_USE_TIME_MAX_S = 86_400
 METER_WATTHOURS_MAX = "999999.9"

@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *inbound,
     path("healthz", health, name="health"),
     path("api/", api_urls),
+    path("iottalk/", include("gridtalk.iottalk.urls")),
     path("", include("gridtalk.web.urls")),
 ]
 

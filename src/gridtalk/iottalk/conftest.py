@@ -1,0 +1,27 @@
+"""What the device server's tests share."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from gridtalk.iottalk import limits
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> Iterator[None]:
+    """Each test begins with full buckets."""
+    limits.forget()
+    yield
+    limits.forget()
+
+
+@pytest.fixture
+def admitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A broker which lets everybody in; the handles that it was asked for."""
+    handles: list[str] = []
+
+    def admit(*, handles: Sequence[str], timeout_s: float = 5, asked: list[str] = handles) -> None:
+        asked.extend(handles)
+
+    monkeypatch.setattr("gridtalk.iottalk.http_v2.credentials_admit", admit)
+    return handles

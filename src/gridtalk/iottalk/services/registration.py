@@ -1,0 +1,174 @@
+"""A device registers, registers again, and leaves: rows of both protocols."""
+
+import uuid
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from gridtalk.core import clock
+from gridtalk.core.errors import Conflict, NotFound
+from gridtalk.core.events import events_notify
+from gridtalk.iottalk.models import (
+    LONGEST_NAME,
+    SHARDS,
+    DeviceEvent,
+    RegisteredDevice,
+    RegisteredFeature,
+    new_handle,
+)
+from gridtalk.iottalk.notices import Notice, notice_send
+from gridtalk.iottalk.services.events import event_add
+from gridtalk.iottalk.wire_registration import Feature, Registration
+
+#: Rows of features that a device once had and no longer has; the oldest go.
+MOST_GONE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The device as it is now, and whether it was not known before."""
+
+    device: RegisteredDevice
+    created: bool
+
+
+def device_topic(device_id: int) -> str:
+    """The topic of page events about a device."""
+    return f"device:{device_id}"
+
+
+def shard_of(handle: str) -> int:
+    """The shard that a device's control topics belong to."""
+    return zlib.crc32(handle.encode()) % SHARDS
+
+
+def device_register(
+    *, registration: Registration, source: str, key_hash: str | None = None
+) -> Registered:
+    """Store a registration: the device, its features with lasting numbers, a new revision.
+
+    In a transaction of its own where there is none. ``source`` is the caller's IP address;
+    ``key_hash`` is the new v1 key's, None to keep what there is. Who may register under this
+    address is the caller's question.
+    """
+    with transaction.atomic():
+        device, created = _locked(registration)
+        now = clock.now()
+        device.name = registration.name or device.name or _name_made(device, registration)
+        device.dm_name = registration.dm_name
+        device.version = registration.version
+        device.profile = registration.profile
+        device.rev = uuid.uuid4()
+        device.registered_at = device.last_seen_at = now
+        left_before = device.deregistered_at
+        device.deregistered_at = None
+        if key_hash is not None:
+            device.key_hash = key_hash
+        device.save()
+        _features_store(device, registration.features, created=created)
+        event_add(
+            kind=DeviceEvent.Kind.REGISTERED
+            if created or left_before
+            else DeviceEvent.Kind.REREGISTERED,
+            device=device, text=_event_text(registration), source=source,
+        )  # fmt: skip
+        notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)
+        events_notify([device_topic(device.pk)])
+    return Registered(device, created)
+
+
+def device_deregister(*, device: RegisteredDevice, rev: uuid.UUID | None, source: str = "") -> None:
+    """A device leaves: offline, its features no longer connected; its rows and its meter stay.
+
+    ``rev`` is the revision that it means (v2); None where there is none (v1). Raises
+    :class:`Conflict` for an older one, and :class:`NotFound` where it has left already.
+    """
+    with transaction.atomic():
+        device = RegisteredDevice.objects.select_for_update().get(pk=device.pk)
+        if device.deregistered_at:
+            raise NotFound("this device is not registered")
+        if rev is not None and rev != device.rev:
+            raise Conflict(
+                "rev is that of an earlier registration; the device has registered again since"
+            )
+        device.deregistered_at = now = clock.now()
+        device.key_hash = "" if device.meter_id is None else device.key_hash
+        _offline(device, now)
+        device.save()
+        device.features.update(state=RegisteredFeature.State.NEW, reason="")
+        event_add(kind=DeviceEvent.Kind.DEREGISTERED, device=device, source=source)
+        notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)
+        events_notify([device_topic(device.pk)])
+
+
+def _offline(device: RegisteredDevice, now: datetime) -> None:
+    if device.online:
+        device.online = False
+        device.state_at = now
+
+
+def _locked(registration: Registration) -> tuple[RegisteredDevice, bool]:
+    """The device of that address, locked, and whether it was made now (it is not yet whole)."""
+    found = RegisteredDevice.objects.select_for_update().filter(
+        protocol=registration.protocol, address=registration.address
+    )
+    if device := found.first():
+        return device, False
+    handle = new_handle()
+    device = RegisteredDevice(
+        protocol=registration.protocol, address=registration.address, handle=handle,
+        shard=shard_of(handle),
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            device.save(force_insert=True)
+    except IntegrityError:
+        # Registered by another request a moment ago.
+        return found.get(), False
+    return device, True
+
+
+def _name_made(device: RegisteredDevice, registration: Registration) -> str:
+    """A name where the device has none: its model, and a part of its handle."""
+    ending = f" {device.handle[1:5]}"
+    return f"{(registration.dm_name or 'Device')[: LONGEST_NAME - len(ending)]}{ending}"
+
+
+def _event_text(registration: Registration) -> str:
+    count = len(registration.features)
+    of = f" of {registration.dm_name}" if registration.dm_name else ""
+    return f"{count} feature{'' if count == 1 else 's'}{of}"
+
+
+def _features_store(
+    device: RegisteredDevice, features: tuple[Feature, ...], *, created: bool
+) -> None:
+    """Make the rows be what the device says that it has; numbers stay as they were."""
+    rows = {} if created else {(row.kind, row.name): row for row in device.features.all()}
+    taken = {row.number for row in rows.values()}
+    free = (number for number in range(1, 2**15) if number not in taken)
+    new, changed = [], []
+    for feature in features:
+        row = rows.pop((feature.kind, feature.name), None)
+        params = list(feature.params)
+        if row is None:
+            new.append(
+                RegisteredFeature(
+                    device=device, name=feature.name, kind=feature.kind, params=params,
+                    number=next(free),
+                )
+            )  # fmt: skip
+        elif row.params != params or not row.present:
+            row.params, row.present = params, True
+            changed.append(row)
+    gone = sorted(rows.values(), key=lambda row: -row.pk)
+    for row in gone:
+        row.present = False
+    if not created:
+        device.features.update(state=RegisteredFeature.State.NEW, reason="")
+        RegisteredFeature.objects.bulk_update(changed, ["params", "present"])
+        device.features.filter(pk__in=[row.pk for row in gone]).update(present=False)
+        device.features.filter(pk__in=[row.pk for row in gone[MOST_GONE:]]).delete()
+    RegisteredFeature.objects.bulk_create(new)
