@@ -1,7 +1,8 @@
 // The charts of meters and circuits: uPlot, with each chart's numbers in a table beside it.
 import "./charts.css";
 import uPlot from "uplot";
-import { last, localTime, withUnit, type Chart, type Charts } from "./series";
+import { Coalesced } from "./live";
+import { last, localTime, ticks, withUnit, type Chart, type Charts } from "./series";
 
 const lang = document.documentElement.lang || "en";
 
@@ -36,7 +37,13 @@ function options(chart: Chart, zone: string, width: number, value: HTMLElement):
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_plot, low, high) => range(chart.kind, low, high) } },
     axes: [
-      { ...axis, grid: { show: false }, show: !chart.small },
+      {
+        ...axis,
+        grid: { show: false },
+        show: !chart.small,
+        space: 64,
+        values: (_plot, splits, _axis, _space, step) => ticks(splits, step, zone, lang),
+      },
       { ...axis, size: 46, show: !chart.small },
     ],
     series: [
@@ -98,7 +105,14 @@ function asTable(chart: Chart, zone: string, words: DOMStringMap): HTMLDetailsEl
   return details;
 }
 
-function figure(chart: Chart, zone: string, words: DOMStringMap): [HTMLElement, () => void] {
+interface Figure {
+  box: HTMLElement;
+  draw(): void;
+  /** Draws newer data in the same place; true where it could not, and all must be made anew. */
+  follow(newer: Chart): boolean;
+}
+
+function figure(chart: Chart, zone: string, words: DOMStringMap): Figure {
   const box = document.createElement("figure");
   box.className = "chart";
   const caption = document.createElement("figcaption");
@@ -115,14 +129,39 @@ function figure(chart: Chart, zone: string, words: DOMStringMap): [HTMLElement, 
   let plot: uPlot | null = null;
   const draw = (): void => {
     plot?.destroy();
+    plot = null;
     if (chart.x.length === 0) {
       value.textContent = "–";
       return;
     }
-    const data = [chart.x, ...chart.series.map((one) => one.y)] as uPlot.AlignedData;
-    plot = new uPlot(options(chart, zone, Math.max(120, place.clientWidth), value), data, place);
+    plot = new uPlot(
+      options(chart, zone, Math.max(120, place.clientWidth), value), aligned(chart), place,
+    );
   };
-  return [box, draw];
+  const follow = (newer: Chart): boolean => {
+    if (newer.title !== chart.title) return false;
+    // The hooks and the table read the same object.
+    Object.assign(chart, { x: newer.x, series: newer.series });
+    if (plot && chart.x.length > 0) {
+      plot.setData(aligned(chart));
+      const newest = last(chart);
+      if (plot.cursor.idx === null || plot.cursor.idx === undefined) {
+        value.textContent = newest ? withUnit(newest.value, chart.unit, lang) : "";
+      }
+    } else draw();
+    return true;
+  };
+  return { box, draw, follow };
+}
+
+function aligned(chart: Chart): uPlot.AlignedData {
+  return [chart.x, ...chart.series.map((one) => one.y)] as uPlot.AlignedData;
+}
+
+async function fetched(source: string): Promise<Charts> {
+  const answer = await fetch(source, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return (await answer.json()) as Charts;
 }
 
 async function show(section: HTMLElement): Promise<void> {
@@ -130,31 +169,31 @@ async function show(section: HTMLElement): Promise<void> {
   const source = section.dataset.charts;
   if (!grid || !source) return;
   const words = grid.dataset;
-  let found: Charts;
+  let figures: Figure[] = [];
+  const lay = (found: Charts): void => {
+    figures = [];
+    if (found.charts.every((chart) => chart.x.length === 0)) {
+      grid.textContent = words.empty ?? "";
+      return;
+    }
+    const smallOnes = document.createElement("div");
+    smallOnes.className = "small-ones";
+    grid.replaceChildren();
+    for (const chart of found.charts) {
+      const made = figure(chart, found.zone, words);
+      (chart.small ? smallOnes : grid).append(made.box);
+      figures.push(made);
+    }
+    if (smallOnes.childElementCount) grid.append(smallOnes);
+    redraw();
+  };
+  const redraw = (): void => figures.forEach((one) => one.draw());
   try {
-    const answer = await fetch(source, { headers: { Accept: "application/json" } });
-    if (!answer.ok) throw new Error(String(answer.status));
-    found = (await answer.json()) as Charts;
+    lay(await fetched(source));
   } catch {
     grid.textContent = words.failed ?? "";
     return;
   }
-  if (found.charts.every((chart) => chart.x.length === 0)) {
-    grid.textContent = words.empty ?? "";
-    return;
-  }
-  const smallOnes = document.createElement("div");
-  smallOnes.className = "small-ones";
-  const draws: (() => void)[] = [];
-  grid.replaceChildren();
-  for (const chart of found.charts) {
-    const [box, draw] = figure(chart, found.zone, words);
-    (chart.small ? smallOnes : grid).append(box);
-    draws.push(draw);
-  }
-  if (smallOnes.childElementCount) grid.append(smallOnes);
-  const redraw = (): void => draws.forEach((draw) => draw());
-  redraw();
   let width = grid.clientWidth;
   new ResizeObserver(() => {
     if (grid.clientWidth === width) return;
@@ -164,6 +203,18 @@ async function show(section: HTMLElement): Promise<void> {
   new MutationObserver(redraw).observe(document.documentElement, {
     attributeFilter: ["data-bs-theme"],
   });
+  if (!("follow" in section.dataset)) return;
+  const again = new Coalesced(
+    async () => {
+      const { charts, zone } = await fetched(source);
+      const same =
+        charts.length === figures.length &&
+        charts.every((chart, index) => figures[index]?.follow(chart));
+      if (!same) lay({ charts, zone });
+    },
+    { now: () => performance.now(), after: (ms, run) => void setTimeout(run, ms) },
+  );
+  document.addEventListener("gridtalk:refreshed", () => again.ask());
 }
 
 for (const section of document.querySelectorAll<HTMLElement>("[data-charts]")) void show(section);

@@ -30,6 +30,23 @@ export function localTime(seconds: number, zone: string): string {
   return parts.format(new Date(seconds * 1000));
 }
 
+const DAY = 86_400;
+
+/**
+ * What stands under a chart's time axis: days where the steps are days; else hours, with the day
+ * below the first of them and below each midnight.
+ */
+export function ticks(splits: number[], step: number, zone: string, lang: string): string[] {
+  const day = new Intl.DateTimeFormat(lang, { timeZone: zone, day: "numeric", month: "short" });
+  const hour = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, timeStyle: "short" });
+  return splits.map((seconds, index) => {
+    const at = new Date(seconds * 1000);
+    if (step >= DAY) return day.format(at);
+    const time = hour.format(at);
+    return index === 0 || time === "00:00" ? `${time}\n${day.format(at)}` : time;
+  });
+}
+
 /** The last value that is one, with its time. */
 export function last(chart: Chart): { at: number; value: number } | null {
   const values = chart.series[0]?.y ?? [];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { last, localTime, withUnit, type Chart } from "../src/series";
+import { last, localTime, ticks, withUnit, type Chart } from "../src/series";
 
 const chart = (y: (number | null)[]): Chart => ({
   title: "t", unit: "Wh", kind: "bars", x: y.map((_value, index) => index), series: [{ label: "t", y }],
@@ -19,6 +19,16 @@ describe("numbers of charts", () => {
   it("tells the meter's time, not the browser's", () => {
     expect(localTime(0, "Africa/Kampala")).toBe("1970-01-01 03:00");
     expect(localTime(0, "UTC")).toBe("1970-01-01 00:00");
+  });
+
+  it.each([
+    ["days", [0, 86_400], 86_400, "UTC", "en-GB", ["1 Jan", "2 Jan"]],
+    ["days in French", [0], 86_400, "UTC", "fr", ["1 janv."]],
+    ["days in Chinese", [0], 86_400, "UTC", "zh-Hant", ["1月1日"]],
+    ["hours", [3_600, 43_200, 86_400], 43_200, "UTC", "en-GB", ["01:00\n1 Jan", "12:00", "00:00\n2 Jan"]],
+    ["the meter's hours", [75_600], 3_600, "Africa/Kampala", "en-GB", ["00:00\n2 Jan"]],
+  ])("writes %s under the axis", (_label, splits, step, zone, lang, labels) => {
+    expect(ticks(splits, step, zone, lang)).toEqual(labels);
   });
 
   it("knows the last value", () => {

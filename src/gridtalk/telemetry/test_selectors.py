@@ -10,6 +10,7 @@ from gridtalk.core.errors import UserError
 from gridtalk.telemetry.selectors import (
     Gap,
     Latency,
+    Uptime,
     gap_list,
     latency_list,
     pcu_log_list,
@@ -69,14 +70,18 @@ def test_pcu_log_list() -> None:
 @pytest.mark.parametrize(
     ("label", "hours", "minutes", "expected"),
     [
-        ("each hour", range(168), [0], 168),
-        ("each quarter of an hour", range(168), [0, 15, 30, 45], 168),
-        ("every other hour", range(0, 168, 2), [0], 84),
-        ("nothing", [], [], 0),
-        ("before the seven days", range(168, 400), [0], 0),
+        ("each hour", range(169), [0], Uptime(168, 168)),
+        ("each quarter of an hour", range(169), [0, 15, 30, 45], Uptime(168, 168)),
+        ("every other hour", range(0, 200, 2), [0], Uptime(84, 168)),
+        ("nothing", [], [], Uptime(0, 168)),
+        ("before the seven days", range(168, 400), [0], Uptime(0, 168)),
+        ("in use for a day", range(25), [0], Uptime(24, 24)),
+        ("in use for a day, every other hour", range(0, 25, 2), [0], Uptime(13, 24)),
+        ("in use for a minute", range(1), [0], Uptime(1, 1)),
+        ("in use since last week, one report", range(30, 31), [0], Uptime(1, 30)),
     ],
 )
-def test_uptime(label: str, hours: range, minutes: list[int], expected: int) -> None:
+def test_uptime(label: str, hours: range, minutes: list[int], expected: Uptime) -> None:
     at = instant("2026-11-23T12:30")
     meter, silent = meter_make(), meter_make()
     mains, circuit = circuit_make(meter, last=0), circuit_make(meter)
@@ -86,8 +91,13 @@ def test_uptime(label: str, hours: range, minutes: list[int], expected: int) -> 
     log_make(circuit, "2026-11-23T12:00")  # a consumer's circuit does not count
     log_make(mains, "2026-11-23T12:10", latency_s=-4000) if not hours else None
     uptime = uptime_list(meter_ids=[meter.id, silent.id], at=at)
-    assert uptime == {meter.id: expected / 168, silent.id: 0}
+    assert uptime == {meter.id: expected, silent.id: Uptime(0, 168)}
     assert uptime_list(at=at) == uptime
+    assert uptime_list(meter_ids=[], at=at) == {}
+
+
+def test_uptime_is_a_share() -> None:
+    assert Uptime(84, 168).share == 0.5
 
 
 @pytest.mark.parametrize(

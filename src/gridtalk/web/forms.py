@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from gridtalk.core import phones
 from gridtalk.core.errors import UserError
 from gridtalk.grid.models import Account
-from gridtalk.grid.services import MOST_CIRCUITS
+from gridtalk.grid.services import LONGEST_PIN, MOST_CIRCUITS
 from gridtalk.messaging.models import CommunicationInterface, Language
 from gridtalk.prepaid.services import MOST_TOKENS
 from gridtalk.users.models import Group, Permission, User
@@ -47,6 +47,19 @@ def reason_input() -> forms.CharField:
     )
 
 
+def interface_input(label: Any, **options: Any) -> forms.ModelChoiceField[CommunicationInterface]:
+    """A field for an active interface; where there is but one, it is chosen already."""
+    active = CommunicationInterface.objects.filter(active=True).order_by("name")
+
+    def the_only_one() -> int | None:
+        found = list(active.values_list("pk", flat=True)[:2])
+        return found[0] if len(found) == 1 else None
+
+    return forms.ModelChoiceField(
+        label=label, queryset=active, empty_label=_("choose"), initial=the_only_one, **options
+    )
+
+
 class OnceForm(forms.Form):
     """A form whose deed is done once, however often its button is pressed."""
 
@@ -78,7 +91,9 @@ class UserForm(forms.Form):
     name = forms.CharField(
         label=_("Name"), max_length=64, help_text=_("They sign in with it, letters as written.")
     )
-    group = forms.ModelChoiceField(label=_("Group"), queryset=Group.objects.order_by("name"))
+    group = forms.ModelChoiceField(
+        label=_("Group"), queryset=Group.objects.order_by("name"), empty_label=_("choose")
+    )
     email = forms.EmailField(label=_("E-mail"), required=False)
 
     def clean_name(self) -> str:
@@ -140,10 +155,8 @@ class MeterForm(forms.Form):
         help_text=_("With its country, for example +22370008888."),
         widget=forms.TextInput(attrs={"inputmode": "tel", "autocomplete": "off"}),
     )
-    communication_interface = forms.ModelChoiceField(
-        label=_("Interface"),
-        queryset=CommunicationInterface.objects.filter(active=True).order_by("name"),
-        help_text=_("How the gateway reaches the meter and its consumers."),
+    communication_interface = interface_input(
+        _("Interface"), help_text=_("How the gateway reaches the meter and its consumers.")
     )
     location = forms.CharField(label=_("Place"), max_length=128, required=False)
     time_zone = forms.ChoiceField(
@@ -216,6 +229,42 @@ class AccountForm(forms.ModelForm[Account]):
         return self._number("secondary_phone")
 
 
+class CircuitForm(AccountForm):
+    """One more circuit of a meter, and the customer behind it."""
+
+    power_max = forms.IntegerField(
+        label=_("Power limit, W"), min_value=0, max_value=100_000, initial=100
+    )
+    energy_max = forms.IntegerField(
+        label=_("Energy limit, Wh a day"), min_value=0, max_value=100_000, initial=500
+    )
+    number = forms.IntegerField(
+        label=_("Number on the meter"),
+        required=False,
+        min_value=1,
+        max_value=MOST_CIRCUITS,
+        help_text=_("1 is 192.168.1.201, and so on. Leave it empty for the next free one."),
+    )
+    pin = forms.CharField(
+        label=_("Account number"),
+        required=False,
+        max_length=LONGEST_PIN,
+        help_text=_("Leave it empty to have one drawn; enter an old one to keep it."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    class Meta(AccountForm.Meta):
+        fields = ["name", "phone", "lang"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = True
+
+    def circuit_facts(self) -> dict[str, Any]:
+        """What belongs to the circuit, not to the customer."""
+        return {name: self.cleaned_data[name] for name in self.declared_fields}
+
+
 class CreditForm(OnceForm):
     """Credit given without a token."""
 
@@ -266,10 +315,7 @@ class MessageForm(OnceForm):
         help_text=_("With its country, for example +22370008888."),
         widget=forms.TextInput(attrs={"inputmode": "tel", "autocomplete": "off"}),
     )
-    communication_interface = forms.ModelChoiceField(
-        label=_("By the interface"),
-        queryset=CommunicationInterface.objects.filter(active=True).order_by("name"),
-    )
+    communication_interface = interface_input(_("By the interface"))
     text = forms.CharField(
         label=_("Text"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from gridtalk.grid.models import Account, Circuit, Meter
@@ -17,6 +18,42 @@ class MessageRow:
     outcome: str
     meter: Meter | None
     circuit: Circuit | None
+
+
+@dataclass(frozen=True)
+class FeedRow:
+    """A line of the feed: one message, or several reports that came one after the other.
+
+    ``newest`` is the message that the line leads to, ``number`` how many there are, ``names`` the
+    meters that sent them, each once, the newest first.
+    """
+
+    newest: MessageRow
+    number: int
+    names: tuple[str, ...]
+
+
+#: What meters say by themselves, each hour: of interest is that they do.
+REPORT_OUTCOMES = {"reports", "pcu log"}
+
+
+def feed_rows(rows: Iterable[MessageRow]) -> list[FeedRow]:
+    """The rows as a feed tells them: neighbouring reports are one line, errors stay alone."""
+    found = []
+    for is_report, group in groupby(rows, key=_is_report):
+        if not is_report:
+            found += [FeedRow(row, 1, ()) for row in group]
+            continue
+        reports = list(group)
+        names = dict.fromkeys(
+            row.meter.name if row.meter else row.message.number for row in reports
+        )
+        found.append(FeedRow(reports[0], len(reports), tuple(names)))
+    return found
+
+
+def _is_report(row: MessageRow) -> bool:
+    return row.outcome in REPORT_OUTCOMES and not row.error
 
 
 def message_rows(messages: Iterable[Message]) -> list[MessageRow]:

@@ -1,5 +1,6 @@
 """Tags of our pages: states, times, amounts, fields."""
 
+import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from gridtalk.core import clock
+from gridtalk.telemetry.selectors import Uptime
 from gridtalk.web import frontend
 from gridtalk.web.words import STATES, WORDS, Word
 
@@ -20,6 +22,8 @@ register = template.Library()
 
 #: An en dash: there is nothing to show.
 NOTHING = "\N{EN DASH}"
+#: Of a text that a device says, so many characters are shown.
+LONGEST_VALUE = 120
 _UNKNOWN = Word("?", "question", "warn")
 
 
@@ -62,7 +66,9 @@ def entry_first(name: str) -> SafeString | str:
 def control(field: BoundField) -> SafeString:
     """The field's widget with the kit's classes, and all that Django says of it."""
     kind = field.widget_type
-    if kind in {"checkbox", "checkboxselectmultiple", "radioselect"}:
+    if kind in {"checkboxselectmultiple", "radioselect"}:
+        css = "choices"  # Django gives it to the list and to each of its boxes
+    elif kind == "checkbox":
         css = "form-check-input"
     elif kind in {"select", "selectmultiple", "nullbooleanselect"}:
         css = "form-select"
@@ -144,6 +150,33 @@ def amount(value: Decimal | None) -> str:
 def count(value: int) -> str:
     """A whole number with groups of three."""
     return number_format(value, 0, force_grouping=True)
+
+
+@register.filter
+def dfvalue(value: object) -> str:
+    """A value of a device feature: numbers as the page's language writes them, texts cut."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int | float):
+        return number_format(f"{value:.6g}" if isinstance(value, float) else value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
+@register.simple_tag
+def uptime(value: Uptime | None) -> SafeString | str:
+    """An uptime in per cent, with its hours at hand."""
+    if value is None:
+        return NOTHING
+    hours = _("reports in %(hours)d of the last %(of)d hours") % {
+        "hours": value.hours,
+        "of": value.of,
+    }
+    # Rounded down: 100 % is every hour.
+    percent = number_format(int(value.share * 100), 0)
+    return format_html('<span title="{}">{}\N{NARROW NO-BREAK SPACE}%</span>', hours, percent)
 
 
 @register.filter

@@ -19,9 +19,9 @@ from gridtalk.web import urls
 NO_PERMISSION = {"sign-in", "sign-out", "profile", "password", "language"}
 POST_ONLY = {
     "sign-out", "password", "language", "meter-ping", "circuit-job", "circuit-credit",
-    "job-resend", "job-reverse", "job-cancel", "token-batch-export", "token-void", "alert-seen",
-    "interface-key", "interface-activity", "user-group", "user-activity", "user-password",
-    "user-key-add", "api-key-end", "phone-say", "phone-card",
+    "job-confirm", "job-resend", "job-reverse", "job-cancel", "token-batch-export", "token-void",
+    "alert-seen", "interface-key", "interface-activity", "user-group", "user-activity",
+    "user-password", "user-key-add", "api-key-end", "phone-say", "phone-card",
 }  # fmt: skip
 NAMES = [str(pattern.name) for pattern in urls.urlpatterns]
 MOST_QUERIES = 24

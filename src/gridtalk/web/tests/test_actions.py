@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 
 from gridtalk.alerts.models import Alert
+from gridtalk.core import clock
 from gridtalk.core.secrets import key_matches
-from gridtalk.grid.models import Circuit, Meter
+from gridtalk.grid.models import Account, Circuit, Meter
 from gridtalk.jobs.models import AddCredit, Job, TurnOn
 from gridtalk.messaging.models import CommunicationInterface, KannelInterface, OutgoingMessage
 from gridtalk.prepaid.models import Token, TokenBatch
@@ -91,6 +92,27 @@ def test_unconfirmed_credit_is_sent_again_with_a_reason(village: Village, admin:
     assert Job.objects.get(pk=village.unconfirmed.pk).state == "queued"
     assert audited() == ("credit_resend", "asked Fanta")
     assert admin.post(f"{where}/resend", {"resend-reason": "again"}).status_code == 409
+
+
+def test_unconfirmed_credit_is_confirmed_with_a_reason(village: Village, admin: Client) -> None:
+    where = f"/jobs/{village.unconfirmed.pk}"
+    assert "Confirm the credit" in admin.get(where).content.decode()
+    assert admin.post(f"{where}/confirm", {"confirm-reason": ""}).status_code == 400
+    assert admin.post(f"{where}/confirm", {"confirm-reason": "Fanta has it"}).status_code == 302
+    assert Job.objects.get(pk=village.unconfirmed.pk).state == "done"
+    assert audited() == ("credit_confirm", "Fanta has it")
+    page = admin.get(where).content.decode()
+    assert "Confirm the credit" not in page
+    assert "Credit arrived at the meter" in page
+    assert admin.post(f"{where}/confirm", {"confirm-reason": "again"}).status_code == 409
+
+
+def test_who_may_only_see_is_offered_no_action(village: Village, viewer: Client) -> None:
+    page = viewer.get(f"/jobs/{village.unconfirmed.pk}").content.decode()
+    assert "Confirm the credit" not in page
+    assert "Send the credit again" not in page
+    page = viewer.get(f"/meters/{village.meter.pk}").content.decode()
+    assert "circuits/add" not in page
 
 
 def test_unconfirmed_credit_is_reversed_and_the_new_token_shown_once(
@@ -205,6 +227,78 @@ def test_a_meter_is_refused_with(
     assert answer.status_code == 400
     assert says in answer.content.decode()
     assert Meter.objects.count() == 1
+
+
+def _circuit_form(**more: str) -> dict[str, str]:
+    return {
+        "name": "Awa", "phone": "76 00 00 02", "lang": "fr", "power_max": "60",
+        "energy_max": "300", "number": "", "pin": "", **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "more", "address", "pin"),
+    [
+        ("the next free address", {}, "192.168.1.204", r"[2-9]{8}"),
+        ("an address of one's own", {"number": "17"}, "192.168.1.217", r"[2-9]{8}"),
+        ("an old account number", {"pin": "abc123"}, "192.168.1.204", "abc123"),
+    ],
+)
+def test_a_circuit_is_added_at(
+    village: Village, admin: Client, label: str, more: dict[str, str], address: str, pin: str
+) -> None:
+    where = f"/meters/{village.meter.pk}/circuits/add"
+    answer = admin.post(where, _circuit_form(**more))
+    made = Circuit.objects.select_related("account").get(meter=village.meter, ip_address=address)
+    assert answer["Location"] == f"/circuits/{made.pk}"
+    assert re.fullmatch(pin, made.pin)
+    assert (made.power_max, made.energy_max) == (60, 300)
+    assert made.account is not None
+    assert (made.account.name, made.account.phone, made.account.lang) == (
+        "Awa",
+        "+22376000002",
+        "fr",
+    )
+    assert audited()[0] == "circuit_create"
+    assert made.pin in admin.get(answer["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("label", "more", "says"),
+    [
+        ("an address that is taken", {"number": "2"}, "has a circuit at 192.168.1.202 already"),
+        ("an account number that is taken", {"pin": "TAKEN"}, "belongs to another circuit"),
+        ("an account number nobody could text", {"pin": "12 34"}, "letters and digits"),
+        ("no customer", {"name": ""}, "errorlist"),
+        ("a phone that is none", {"phone": "hello"}, "is not a phone number"),
+        ("the hundredth circuit", {"number": "100"}, "99"),
+    ],
+)
+def test_a_circuit_is_refused_with(
+    village: Village, admin: Client, label: str, more: dict[str, str], says: str
+) -> None:
+    before = (Circuit.objects.count(), Account.objects.count())
+    more = {key: village.circuit.pin if value == "TAKEN" else value for key, value in more.items()}
+    answer = admin.post(f"/meters/{village.meter.pk}/circuits/add", _circuit_form(**more))
+    assert answer.status_code == 400
+    assert says in answer.content.decode()
+    assert (Circuit.objects.count(), Account.objects.count()) == before
+
+
+def test_a_retired_meter_gets_no_circuit(village: Village, admin: Client) -> None:
+    Meter.objects.filter(pk=village.meter.pk).update(retired_at=clock.now())
+    answer = admin.post(f"/meters/{village.meter.pk}/circuits/add", _circuit_form())
+    assert answer.status_code == 400
+    assert "circuits/add" not in admin.get(f"/meters/{village.meter.pk}").content.decode()
+
+
+def test_the_only_interface_is_chosen_already(village: Village, admin: Client) -> None:
+    chosen = f'<option value="{village.interface.pk}" selected>'
+    for where in ("/meters/add", "/messages/send"):
+        assert chosen in admin.get(where).content.decode()
+    KannelInterface.objects.create(name="Moov", host="127.0.0.1", username="u", password="p")
+    for where in ("/meters/add", "/messages/send"):
+        assert chosen not in admin.get(where).content.decode()
 
 
 def test_a_customer_is_changed(village: Village, admin: Client) -> None:

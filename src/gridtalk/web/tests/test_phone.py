@@ -50,7 +50,15 @@ def test_it_shows_the_conversation_and_what_could_be_said(village: Village, admi
     assert re.search(r'<li class="mine"><p>add \d+ \d+</p>', text)
     assert '<li class="theirs"><p>Credit added.</p>' in text
     assert f'data-sample="bal {village.circuit.pin}"' in text
+    assert f'placeholder="bal {village.circuit.pin}"' in text
     assert "number:+22376000001" in text
+
+
+def test_the_empty_line_shows_the_consumers_own_words(village: Village, admin: Client) -> None:
+    Account.objects.filter(circuits=village.circuit).update(lang="sw")
+    assert f'placeholder="salio {village.circuit.pin}"' in admin.get("/phone").content.decode()
+    answer = admin.post("/phone/say", {"circuit": village.circuit.pk, "text": " "})
+    assert f"for example: salio {village.circuit.pin}" in answer.content.decode()
 
 
 @pytest.mark.parametrize(

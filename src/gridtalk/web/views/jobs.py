@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from gridtalk.jobs import services as jobs_services
-from gridtalk.jobs.credit import credit_resend, credit_reverse
+from gridtalk.jobs.credit import credit_confirm, credit_resend, credit_reverse
 from gridtalk.jobs.families import JOBS
 from gridtalk.jobs.models import OPEN_STATES, Job
 from gridtalk.prepaid.models import LedgerEntry
@@ -67,6 +67,7 @@ def _page(
     request: HttpRequest,
     found: Any,
     *,
+    confirm_form: ReasonForm | None = None,
     resend_form: ReasonForm | None = None,
     reverse_form: ReverseForm | None = None,
 ) -> HttpResponse:
@@ -74,7 +75,8 @@ def _page(
     money = found.kind == "add_credit"
     never_left = found.state == Job.State.QUEUED and found.sent_at is None
     hangs = money and found.state in {Job.State.UNCONFIRMED, Job.State.FAILED}
-    failed = any(form is not None and form.errors for form in (resend_form, reverse_form))
+    forms = (confirm_form, resend_form, reverse_form)
+    failed = any(form is not None and form.errors for form in forms)
     context = {
         "section": "jobs",
         "job": found,
@@ -87,8 +89,12 @@ def _page(
         "entries": LedgerEntry.objects.filter(job_id=found.pk)
         .select_related("user")
         .order_by("pk"),
+        "confirm_form": confirm_form or ReasonForm(prefix="confirm"),
         "resend_form": resend_form or ReasonForm(prefix="resend"),
         "reverse_form": reverse_form or ReverseForm(prefix="reverse"),
+        "may_confirm": money
+        and found.state == Job.State.UNCONFIRMED
+        and user.may(Permission.MONEY),
         "may_resend": hangs and user.may(Permission.MONEY),
         "may_reverse": (hangs or (money and never_left)) and user.may(Permission.MONEY),
         "may_cancel": not money and never_left and user.may(Permission.SEND),
@@ -96,6 +102,19 @@ def _page(
         and not found.circuit.meter.knows_job_ids,
     }
     return render(request, "web/job.html", context, status=400 if failed else 200)
+
+
+@require_POST
+@requires(Permission.MONEY)
+def job_confirm(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Note that the meter has the credit, though it never said so, with a reason."""
+    found = _job(job_id)
+    form = ReasonForm(request.POST, prefix="confirm")
+    if not form.is_valid():
+        return _page(request, found, confirm_form=form)
+    credit_confirm(job=found, user=signed_in(request), reason=form.cleaned_data["reason"])
+    messages.success(request, _("The credit is confirmed."))
+    return redirect("web:job", found.pk)
 
 
 @require_POST

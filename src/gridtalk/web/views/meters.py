@@ -1,13 +1,14 @@
 """Meters: the list, one meter, a new one."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -20,14 +21,15 @@ from gridtalk.core import clock
 from gridtalk.core.errors import UserError
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.selectors import mains_get
-from gridtalk.grid.services import meter_create
+from gridtalk.grid.services import circuit_create, meter_create
 from gridtalk.jobs import services as jobs_services
 from gridtalk.jobs.models import Job
 from gridtalk.messaging.models import Message
+from gridtalk.telemetry.selectors import Uptime, uptime_list
 from gridtalk.users.audit import audit
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
-from gridtalk.web.forms import FindForm, MeterForm
+from gridtalk.web.forms import CircuitForm, FindForm, MeterForm
 from gridtalk.web.rows import message_rows
 from gridtalk.web.series import SPANS, span_get
 
@@ -45,6 +47,7 @@ class MeterRow:
     circuits: int
     circuits_on: int
     open_alerts: int
+    uptime: Uptime | None = None
 
 
 def meters_with_facts() -> QuerySet[Meter]:
@@ -77,6 +80,14 @@ def meter_rows(meters: Iterable[Any]) -> list[MeterRow]:
         )
         for meter in found
     ]
+
+
+def rows_with_uptime(rows: Iterable[MeterRow]) -> list[MeterRow]:
+    """The rows that a page shows, with the uptime of those that ever reported; one query."""
+    found = list(rows)
+    ids = [row.meter.pk for row in found if row.last_reported_at is not None]
+    uptimes = uptime_list(meter_ids=ids) if ids else {}
+    return [replace(row, uptime=uptimes.get(row.meter.pk)) for row in found]
 
 
 def meter_state(meter: Meter, last_reported_at: datetime | None) -> str:
@@ -118,7 +129,7 @@ def meters(request: HttpRequest) -> HttpResponse:
         "form": form,
         "word": word,
         "page": page,
-        "rows": meter_rows(page.object_list),
+        "rows": rows_with_uptime(meter_rows(page.object_list)),
         "circuits": circuits,
         "may_change": signed_in(request).may(Permission.GRID),
     }
@@ -152,6 +163,7 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
         "spans": list(SPANS.values()),
         "state": meter_state(found, last),
         "last_reported_at": last,
+        "uptime": uptime_list(meter_ids=[found.pk])[found.pk] if last else None,
         "circuits": circuits,
         "households": [circuit for circuit in circuits if not circuit.is_main],
         "alerts": alert_list(meter=found, limit=RECENT),
@@ -163,6 +175,7 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
             :RECENT
         ],
         "may_send": user.may(Permission.SEND),
+        "may_change": user.may(Permission.GRID) and found.retired_at is None,
     }
     return render(request, "web/meter.html", context)
 
@@ -184,6 +197,35 @@ def meter_add(request: HttpRequest) -> HttpResponse:
             return redirect("web:meter", made.pk)
     context = {"section": "meters", "form": form}
     return render(request, "web/meter_add.html", context, status=400 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Permission.GRID)
+def circuit_add(request: HttpRequest, meter_id: int) -> HttpResponse:
+    """One more circuit on a meter, with its customer and account number."""
+    found = get_object_or_404(Meter.objects.select_related("communication_interface"), pk=meter_id)
+    if found.retired_at is not None:
+        raise UserError(_("This meter is retired."))
+    gateway = found.communication_interface
+    form = CircuitForm(request.POST or None, region=gateway.region, initial={"lang": gateway.lang})
+    if request.method == "POST" and form.is_valid():
+        user = signed_in(request)
+        try:
+            with transaction.atomic():
+                made = circuit_create(
+                    meter=found, account=form.save(), user=user, **form.circuit_facts()
+                )
+        except UserError as error:
+            form.add_error(None, str(error))
+        else:
+            audit(user=user, action="circuit_create", target=f"circuit {made.pin}")
+            messages.success(
+                request,
+                _("The circuit is added. Its account number is %(pin)s.") % {"pin": made.pin},
+            )
+            return redirect("web:circuit", made.pk)
+    context = {"section": "meters", "meter": found, "form": form}
+    return render(request, "web/circuit_add.html", context, status=400 if form.errors else 200)
 
 
 @require_POST

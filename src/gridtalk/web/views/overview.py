@@ -17,12 +17,19 @@ from gridtalk.messaging.models import CommunicationInterface, Message
 from gridtalk.messaging.services import in_streak
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires
-from gridtalk.web.rows import message_rows
-from gridtalk.web.views.meters import MeterRow, meter_rows, meters_with_facts
+from gridtalk.web.rows import feed_rows, message_rows
+from gridtalk.web.views.meters import (
+    MeterRow,
+    meter_rows,
+    meters_with_facts,
+    rows_with_uptime,
+)
 
 #: The last hour's messages are counted up to here; above it the page says "10,000+".
 MOST_COUNTED = 10_000
 SHOWN = 12
+#: Of so many of the newest messages the feed is made: reports in a row become one line.
+FEED_READ = 150
 #: Of so many of the newest jobs the credit of a day is summed.
 NEWEST_JOBS = 50_000
 
@@ -46,7 +53,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     silent = sum(row.state == "silent" for row in rows)
     context = {
         "section": "overview",
-        "rows": troubled[:SHOWN],
+        "rows": rows_with_uptime(troubled[:SHOWN]),
         "meters": len(rows),
         "more_meters": max(0, len(rows) - SHOWN),
         "silent": silent,
@@ -59,9 +66,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "jobs_unconfirmed": jobs.get("unconfirmed", 0),
         "hour": hour,
         "sold_today": sold_today(),
-        "feed": message_rows(
-            Message.objects.select_related("communication_interface").order_by("-pk")[:SHOWN]
-        ),
+        "feed": feed_rows(message_rows(Message.objects.order_by("-pk")[:FEED_READ]))[:SHOWN],
         "troubles": _troubles(silent, jobs.get("unconfirmed", 0), failing, hour),
     }
     return render(request, "web/overview.html", context)

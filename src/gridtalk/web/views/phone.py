@@ -130,8 +130,8 @@ def phone_say(request: HttpRequest) -> HttpResponse:
     text = request.POST.get("text", "").strip()
     if not text or len(text) > LONGEST_TEXT:
         raise UserError(
-            _("Type a text of at most %(n)d characters, for example: bal %(pin)s")
-            % {"n": LONGEST_TEXT, "pin": circuit.pin}
+            _("Type a text of at most %(n)d characters, for example: %(text)s")
+            % {"n": LONGEST_TEXT, "text": samples(circuit, "")[0].text}
         )
     gateway = circuit.meter.communication_interface
     said = {"from": circuit.account.phone, "to": gateway.phone, "text": text}

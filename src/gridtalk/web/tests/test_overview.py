@@ -1,0 +1,95 @@
+"""The overview's lines and figures: reports in a row are one line, uptime stands by each meter."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from gridtalk.core import clock
+from gridtalk.messaging.models import IncomingMessage
+from gridtalk.telemetry.selectors import Uptime
+from gridtalk.telemetry.testing import circuit_make, log_make, meter_make
+from gridtalk.testing_village import Village
+from gridtalk.web.rows import feed_rows, message_rows
+from gridtalk.web.templatetags.gridtalk import uptime
+
+
+def say(village: Village, number: str, outcome: str, error: str = "") -> IncomingMessage:
+    return IncomingMessage.objects.create(
+        number=number,
+        text=f"text of {outcome}",
+        communication_interface=village.interface,
+        state="received",
+        outcome=outcome,
+        error=error,
+        handled_at=clock.now(),
+    )
+
+
+#: r, q: a report of one meter and of another; p: of a power unit; b: a consumer's text; e: a
+#: report in which something was wrong. The newest first.
+@pytest.mark.parametrize(
+    ("label", "said", "lines"),
+    [
+        ("nothing", "", []),
+        ("one report", "r", [(1, ["ml05"])]),
+        ("two reports of one meter", "rr", [(2, ["ml05"])]),
+        ("of two meters, and a power unit", "qrrp", [(4, ["other", "ml05"])]),
+        ("parted by a text", "rrbqr", [(2, ["ml05"]), (1, []), (2, ["other", "ml05"])]),
+        ("texts stay alone", "bb", [(1, []), (1, [])]),
+        ("so does what went wrong", "rer", [(1, ["ml05"]), (1, []), (1, ["ml05"])]),
+    ],
+)
+def test_reports_in_a_row_are_one_line(
+    village: Village, label: str, said: str, lines: list[tuple[int, list[str]]]
+) -> None:
+    other = meter_make(name="other")
+    known = {
+        "r": (village.meter.phone, "reports", ""),
+        "q": (other.phone, "reports", ""),
+        "p": (village.meter.phone, "pcu log", ""),
+        "b": ("+22376000001", "balance", ""),
+        "e": (village.meter.phone, "reports", "no circuit 192.168.1.240"),
+    }
+    messages = [say(village, *map(str, known[letter])) for letter in reversed(said)][::-1]
+    found = feed_rows(message_rows(messages))
+    assert [(line.number, list(line.names)) for line in found] == lines
+    if found:
+        assert found[0].newest.message.pk == messages[0].pk
+
+
+def test_the_feed_names_the_meters_and_leads_to_the_newest(village: Village, admin: Client) -> None:
+    other = meter_make(name="other")
+    say(village, str(other.phone), "reports")
+    newest = say(village, str(village.meter.phone), "reports")
+    text = re.sub(r"\s+", " ", re.sub(r"<(?!a )[^>]+>", " ", admin.get("/").content.decode()))
+    assert f'<a href="/messages/{newest.pk}">ml05 and 1 more meter: 2 reports' in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "\N{EN DASH}"),
+        (Uptime(168, 168), "100\N{NARROW NO-BREAK SPACE}%"),
+        (Uptime(167, 168), "99\N{NARROW NO-BREAK SPACE}%"),
+        (Uptime(0, 168), "0\N{NARROW NO-BREAK SPACE}%"),
+        (Uptime(84, 168), "50\N{NARROW NO-BREAK SPACE}%"),
+    ],
+)
+def test_uptime_is_rounded_down(value: Uptime | None, text: str) -> None:
+    assert re.sub("<[^>]+>", "", str(uptime(value))) == text
+
+
+def test_uptime_stands_by_each_meter_and_on_its_page(village: Village, admin: Client) -> None:
+    now = clock.now()
+    for hours in range(0, 100, 2):
+        log_make(village.mains, now - timedelta(hours=hours))
+    silent = meter_make(name="never heard")
+    circuit_make(silent, last=0)
+    hours = "reports in 50 of the last 98 hours"
+    for where in ("/", "/meters", f"/meters/{village.meter.pk}"):
+        text = admin.get(where).content.decode()
+        assert f'title="{hours}">51\N{NARROW NO-BREAK SPACE}%' in text, where
+        assert text.count("reports in ") == 1, "what never reported has no uptime"
+    assert "uptime" not in admin.get(f"/meters/{silent.pk}").content.decode()
