@@ -165,6 +165,18 @@ def test_hourly_reports_and_pings(world: World) -> None:
     assert [x[0] for x in world.said("PrimaryLog-I")] == [ONE, TWO]
 
 
+def test_it_reports_more_often_where_asked(tmp_path: Path) -> None:
+    world = World(tmp_path, report_every_s=10)
+    for _second in range(25):
+        world.after(1)
+    assert len(world.said("PrimaryLog-I")) == 2 * 2
+    world = World(tmp_path)
+    world.after(3000)
+    world.said("PrimaryLog-I")
+    world.after(500)
+    assert world.said("PrimaryLog-I") == []
+
+
 def test_the_last_report_of_a_day_bears_its_date(world: World) -> None:
     world.meter.job("cr", 1, ONE, 100_000)
     times = []

@@ -53,7 +53,8 @@ class Meter:
     """All circuits of one meter, and what is to be told to the gateway.
 
     ``price_per_kwh`` in credit. ``power_max_w`` and ``energy_max_wh`` (of a day) cut a circuit off;
-    None is no limit. ``now`` gives seconds since 1970 and ``board`` is one of ``board.py``.
+    None is no limit. It reports each hour, and besides every ``report_every_s`` where that is set.
+    ``now`` gives seconds since 1970 and ``board`` is one of ``board.py``.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Meter:
         low_credit="100",
         power_max_w=None,
         energy_max_wh=None,
+        report_every_s=None,
         now=time.time,
     ):
         self.board = board
@@ -72,6 +74,7 @@ class Meter:
         self.low_credit = Decimal(str(low_credit))
         self.power_max_w = power_max_w
         self.energy_max_wh = energy_max_wh
+        self.report_every_s = report_every_s
         self._now = now
         self._lock = threading.RLock()
         self._due = {}  # reference → (when to send it again, how often it was sent)
@@ -79,7 +82,7 @@ class Meter:
         self._load()
         self._unswitched = set(self.circuits)  # whose relay is not yet known to be as it should
         self._switch_pending()
-        self._last_tick = self._last_save = now()
+        self._last_tick = self._last_save = self._last_report = now()
 
     # What the device features call
 
@@ -148,6 +151,9 @@ class Meter:
                     circuit.use_time_s += elapsed_s
                 circuit.credit -= Decimal(str(energy_wh)) * self.price_per_wh
                 changed |= self._limits(circuit, power_w)
+            if self.report_every_s and now - self._last_report >= self.report_every_s:
+                self._report_all()
+                changed = True
             if changed or now - self._last_save >= SAVE_S:
                 self._save()
 
@@ -252,6 +258,7 @@ class Meter:
         self._save()
 
     def _report_all(self, moment=None):
+        self._last_report = self._now()
         for circuit in self.circuits.values():
             self._report(circuit, moment)
         values = self.board.pcu()
