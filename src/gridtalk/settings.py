@@ -245,6 +245,7 @@ PROCRASTINATE_IMPORT_PATHS = [
     "gridtalk.alerts.tasks",
     "gridtalk.gateway.tasks",
     "gridtalk.devicetalk.tasks",
+    "gridtalk.iottalk.tasks_devices",
 ]
 #: A drain's task says nothing once it is done.
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "successful"}
@@ -313,6 +314,16 @@ DEVICE_REGISTRATIONS_PER_MINUTE_IN_ALL = _number(
 )
 #: Requests a second of one v1 device, for each web process; five times as many at once.
 DEVICE_REQUESTS_PER_SECOND = _number("GRIDTALK_DEVICE_REQUESTS_PER_SECOND", 20)
+#: The same for all v1 devices behind one address.
+DEVICE_REQUESTS_PER_SECOND_OF_SOURCE = _number(
+    "GRIDTALK_DEVICE_REQUESTS_PER_SECOND_OF_SOURCE", 500
+)
+#: Device models of v1 whose boards never send their password-key; they are taken without.
+DEVICE_KEYLESS_MODELS = _list("GRIDTALK_DEVICE_KEYLESS_MODELS", "")
+#: A v1 device that neither said nor asked anything for so long is offline.
+DEVICE_V1_SILENCE = timedelta(seconds=_number("GRIDTALK_DEVICE_V1_SILENCE_SECONDS", 90))
+#: Devices without a meter that left, or were silent, for so long are forgotten.
+DEVICE_FORGOTTEN_AFTER = timedelta(days=_number("GRIDTALK_DEVICE_FORGOTTEN_DAYS", 30))
 #: Limits of one compressed entry.
 METER_USE_TIME_MAX_S = 86_400
 METER_WATTHOURS_MAX = "999999.9"

@@ -10,8 +10,8 @@ from django.db.models import Exists, OuterRef
 from gridtalk.alerts.kinds.base import AlertKind
 from gridtalk.alerts.models import Alert
 from gridtalk.grid.models import Circuit
-from gridtalk.messaging.models import IncomingMessage
-from gridtalk.messaging.services import message_queue
+from gridtalk.messaging.models import CommunicationInterface, IncomingMessage
+from gridtalk.messaging.services import message_queue, texts_interface
 from gridtalk.messaging.texts import render
 
 #: A consumer is not told the same of the same circuit again before this has passed, also where the
@@ -34,7 +34,8 @@ def consumers_tell(*, kind: AlertKind, tellings: Sequence[Telling], now: datetim
 
     Nobody is told of a kind without a text, of a circuit without an account or phone, or of one
     that is retired, nor twice within a day. The text is in the account's language and goes to its
-    phone through the meter's interface.
+    phone through the meter's interface, or the one that carries the texts of its devices; nobody is
+    told where there is none.
     """
     if not kind.text_key or not tellings:
         return 0
@@ -58,14 +59,21 @@ def consumers_tell(*, kind: AlertKind, tellings: Sequence[Telling], now: datetim
     origins: Mapping[int, IncomingMessage] = IncomingMessage.objects.in_bulk(
         {telling.origin_id for telling in wanted if telling.origin_id is not None}
     )
+    carriers: dict[int, CommunicationInterface | None] = {}
     noted = []
     for telling in wanted:
         circuit = circuits[telling.circuit_id]
         account = circuit.account
         assert account is not None
+        own = circuit.meter.communication_interface
+        if own.pk not in carriers:
+            carriers[own.pk] = texts_interface(interface=own)
+        carrier = carriers[own.pk]
+        if carrier is None:
+            continue
         credit = circuit.credit if telling.credit is None else telling.credit
         message = message_queue(
-            interface=circuit.meter.communication_interface,
+            interface=carrier,
             number=account.phone,
             text=render(account.lang, kind.text_key, account=circuit.pin, credit=credit),
             incoming=origins.get(telling.origin_id) if telling.origin_id is not None else None,

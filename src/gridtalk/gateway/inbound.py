@@ -32,7 +32,7 @@ from gridtalk.gateway.meter.readings import (
     incoming_mark_handled,
     readings_take,
 )
-from gridtalk.gateway.replies import reply_job_done
+from gridtalk.gateway.replies import brought_by_device, reply_job_done
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.selectors import meters_by_number
 from gridtalk.jobs.credit import CreditSeen
@@ -165,7 +165,7 @@ def messages_sort(taken: Sequence[IncomingMessage], meters: Mapping[str, Meter])
     """Whose each message is and, for a meter's, what it says; ``meters`` are by their number."""
     found = []
     for incoming in taken:
-        meter = meters.get(incoming.number)
+        meter = _whose(incoming, meters)
         spoken = None
         if wire.looks_like_meter(incoming.text):
             spoken = wire.parse(incoming.text, METER_LIMITS)
@@ -175,6 +175,17 @@ def messages_sort(taken: Sequence[IncomingMessage], meters: Mapping[str, Meter])
                 )
         found.append(Sorted(incoming, meter, spoken))
     return found
+
+
+def _whose(incoming: IncomingMessage, meters: Mapping[str, Meter]) -> Meter | None:
+    """The meter that sent it. A device's address counts only where the device server brought the
+    message, and a phone only elsewhere: whoever brings texts may write any sender on them.
+    """
+    meter = meters.get(incoming.number)
+    if meter is None:
+        return None
+    known_as = meter.device_address if brought_by_device(incoming) else meter.phone
+    return meter if known_as == incoming.number else None
 
 
 def reports_store(reports: Sequence[Sorted]) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 from gridtalk.grid.models import Circuit
 from gridtalk.jobs.catalogue import BY_KIND
 from gridtalk.jobs.models import AddCredit, Job
+from gridtalk.messaging.interfaces.base import Way
+from gridtalk.messaging.interfaces.catalogue import provider
 from gridtalk.messaging.models import CommunicationInterface, IncomingMessage, OutgoingMessage
 from gridtalk.messaging.services import message_queue
 from gridtalk.messaging.texts import render
@@ -13,6 +15,11 @@ from gridtalk.messaging.texts import render
 def may_be_answered(number: str) -> bool:
     """Whether a text to that number makes sense: a phone, not a company's name as sender."""
     return number.lstrip("+").isdigit()
+
+
+def brought_by_device(incoming: IncomingMessage) -> bool:
+    """Whether a meter's device said it, not a phone: texts do not reach a device."""
+    return provider(incoming.communication_interface.kind).way is Way.DEVICES
 
 
 def language(circuit: Circuit | None, interface: CommunicationInterface) -> str:
@@ -30,7 +37,7 @@ def reply(
     Assumes the transaction of what is answered.
     """
     receiver = number or incoming.number
-    if not may_be_answered(receiver):
+    if not may_be_answered(receiver) or brought_by_device(incoming):
         return None
     return message_queue(
         interface=incoming.communication_interface,

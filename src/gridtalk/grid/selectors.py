@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from gridtalk.core.errors import NotFound
 from gridtalk.grid.models import Account, Circuit, Meter
+from gridtalk.messaging.interfaces.base import Way
+from gridtalk.messaging.interfaces.catalogue import provider
 
 
 def meters_by_number(*, numbers: Iterable[str]) -> dict[str, Meter]:
@@ -14,6 +16,15 @@ def meters_by_number(*, numbers: Iterable[str]) -> dict[str, Meter]:
     for meter in found.filter(device_address__in=wanted - meters.keys()):
         meters[str(meter.device_address)] = meter
     return meters
+
+
+def meter_number(*, meter: Meter) -> str:
+    """What the meter's interface knows it by: its device address where it reaches devices, else its
+    phone; empty where it has none.
+    """
+    if provider(meter.communication_interface.kind).way is Way.DEVICES:
+        return meter.device_address or ""
+    return meter.phone or meter.device_address or ""
 
 
 def circuit_get_by_pin(*, pin: str) -> Circuit | None:

@@ -12,18 +12,18 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from gridtalk.core import clock
 from gridtalk.core.events import events_notify, meter_topic
 from gridtalk.grid.models import Meter
+from gridtalk.grid.selectors import meter_number
 from gridtalk.jobs.catalogue import BY_KIND
 from gridtalk.jobs.families import JOBS
 from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job, JobMessage
-from gridtalk.messaging.bells import SEND
 from gridtalk.messaging.models import IncomingMessage, Message
 from gridtalk.messaging.outcomes import MessageOutcome
-from gridtalk.messaging.services import message_prepare
+from gridtalk.messaging.services import message_prepare, message_ring
 
 State = Job.State
 #: Pauses between sendings, in units of settings.JOB_RESEND_PAUSE.
@@ -46,14 +46,15 @@ def job_message_queue(*, job: Job, incoming: IncomingMessage | None = None) -> J
     """
     meter: Meter = job.circuit.meter
     message = JobMessage(job_id=job.pk, incoming=incoming or job.incoming)
+    interface = meter.communication_interface
     message_prepare(
         message=message,
-        interface=meter.communication_interface,
-        number=meter.phone or meter.device_address or "",
+        interface=interface,
+        number=meter_number(meter=meter),
         text=BY_KIND[job.kind].text(job),
     )
     message.save()
-    SEND.ring_on_commit()
+    message_ring(message=message, interface=interface)
     events_notify([meter_topic(meter.pk)])
     return message
 
@@ -272,6 +273,35 @@ def _unconfirmed(job: Job, now: datetime) -> None:
     job.save(update_fields=["state", "next_attempt_at"])
     job_messages_withdraw(job_ids=[job.pk])
     events_notify([meter_topic(job.circuit.meter_id)])
+
+
+@transaction.atomic
+def jobs_send_again(*, meter_id: int, handed_over_before: datetime) -> int:
+    """A meter that was away is back: send now what it may not have heard; how many jobs that is.
+
+    Those that were handed over, are still awaited, and can do no harm twice; of which no sending
+    waits or was handed over since ``handed_over_before``.
+    """
+    now = clock.now()
+    lately = JobMessage.objects.filter(job=OuterRef("pk"), sent_at__gte=handed_over_before)
+    rows = list(
+        Job.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .filter(
+            ~Exists(lately),
+            Q(expires_at__isnull=True) | Q(expires_at__gt=now) | Q(state=State.UNCONFIRMED),
+            circuit__meter=meter_id,
+            state__in=[State.SENT, State.UNCONFIRMED],
+            next_attempt_at__isnull=False,
+        )
+        .order_by("id")
+    )
+    again = [job for job in JOBS.children(rows) if may_send_again(job) and not _waits(job)]
+    for job in again:
+        if job.state == State.UNCONFIRMED:
+            _unconfirmed_again(job, now)
+        else:
+            _send_again(job, now)
+    return len(again)
 
 
 def _with_circuit(job: Job) -> Job:

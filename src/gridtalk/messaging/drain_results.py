@@ -226,14 +226,14 @@ def leases_end() -> None:
 
     A text to a person waits ``REPORT_GRACE`` longer for a delivery report, then it is queued again:
     at least once. A message with an owner (a job's) counts as sent, and its owner is told that
-    nobody knows.
+    nobody knows; so do those in the device server's hands.
     """
     now = clock.now()
     pushed = Message.objects.filter(
         state=State.SENDING,
         next_attempt_at__lte=now,
         lease_until__lte=now,
-        communication_interface__kind__in=kinds(Way.PUSHED, Way.NOT_YET),
+        communication_interface__kind__in=kinds(Way.PUSHED, Way.DEVICES, Way.NOT_YET),
     )
     texts = pushed.exclude(kind__in=settings.MESSAGE_OUTCOME_HOOKS)
     ids = list(

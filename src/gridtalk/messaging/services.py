@@ -1,14 +1,15 @@
 """What is done with messages and interfaces. Inner services assume the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import Q
+from django.utils.module_loading import import_string
 
 from gridtalk.core import clock, secrets
 from gridtalk.core.errors import NotFound, UserError
@@ -23,6 +24,7 @@ from gridtalk.messaging.interfaces.catalogue import kinds, provider
 from gridtalk.messaging.models import (
     CommunicationInterface,
     IncomingMessage,
+    IoTtalkInterface,
     Message,
     OutgoingMessage,
 )
@@ -42,9 +44,9 @@ def message_prepare(
 ) -> None:
     """Fill in an unsaved message of any outgoing kind, so that saving it queues it.
 
-    For the children of other apps (``JobMessage``); whoever saves the row rings ``SEND`` on commit.
-    Raises :class:`UserError` where there is no number, or the text is longer than ten SMS (Kannel
-    would cut it without a word).
+    For the children of other apps (``JobMessage``); whoever saves the row calls
+    :func:`message_ring` then. Raises :class:`UserError` where there is no number, or the text is
+    longer than ten SMS (Kannel would cut it without a word).
     """
     if not number.strip():
         raise UserError("there is no number to send this text to")
@@ -67,15 +69,45 @@ def message_queue(
     text: str,
     incoming: IncomingMessage | None = None,
 ) -> OutgoingMessage:
-    """Store a text to send and ring for a sender when the caller's transaction commits.
+    """Store a text to a person and ring for a sender when the caller's transaction commits.
 
-    Raises :class:`UserError` as :func:`message_prepare` does.
+    Raises :class:`UserError` as :func:`message_prepare` does, and where the interface reaches no
+    phones (see :func:`texts_interface`).
     """
+    if provider(interface.kind).way is Way.DEVICES:
+        raise UserError(
+            f"the interface “{interface.name}” reaches meters that are devices, not phones; "
+            "choose one for SMS"
+        )
     message = OutgoingMessage(incoming=incoming)
     message_prepare(message=message, interface=interface, number=number, text=text)
     _insert(message)
     SEND.ring_on_commit()
     return message
+
+
+def message_ring(*, message: Message, interface: CommunicationInterface) -> None:
+    """Tell whoever hands it over that a saved message waits, when the transaction commits.
+
+    That is the sender's drain or, for meters that are devices, the device server, by the function
+    that ``settings.DEVICE_BELL`` names.
+    """
+    if provider(interface.kind).way is Way.DEVICES:
+        ring = cast("Callable[..., None]", import_string(settings.DEVICE_BELL))
+        ring(number=message.number)
+    else:
+        SEND.ring_on_commit()
+
+
+def texts_interface(*, interface: CommunicationInterface) -> CommunicationInterface | None:
+    """The interface that carries texts to the consumers of meters with this one.
+
+    That is itself, but for meters that are devices: theirs names one for SMS, or none.
+    """
+    if provider(interface.kind).way is not Way.DEVICES:
+        return interface
+    found = IoTtalkInterface.objects.select_related("sms_interface").filter(pk=interface.pk).first()
+    return found.sms_interface if found else None
 
 
 _INSERT = """
@@ -266,7 +298,9 @@ def in_streak(interface: CommunicationInterface) -> bool:
 def interface_create(*, kind: str, name: str, **fields: Any) -> tuple[CommunicationInterface, str]:
     """Make an interface of a kind; gives it and its inbound key, which is nowhere stored clear.
 
-    Raises :class:`UserError` where there is no such kind, a field is missing, unknown or wrong.
+    Interfaces to devices have no key, and it is empty: only the device server speaks for them. A
+    field that names another interface takes the interface or its name. Raises :class:`UserError`
+    where there is no such kind, a field is missing, unknown or wrong.
     """
     if kind not in INTERFACES.kinds:
         raise UserError(f"there is no kind “{kind}”; there are: {', '.join(INTERFACES.kinds)}")
@@ -281,16 +315,26 @@ def interface_create(*, kind: str, name: str, **fields: Any) -> tuple[Communicat
             raise UserError(
                 f"a {kind} interface has no “{field}”; it has: {', '.join(sorted(known))}"
             )
-    key = secrets.key_new()
-    interface = model(name=name, **fields)
+    key = "" if provider(kind).way is Way.DEVICES else secrets.key_new()
+    interface = model(name=name, **_interfaces_by_name(fields))
     interface.kind = kind
-    interface.inbound_key_hash = secrets.key_hash(key)
+    interface.inbound_key_hash = secrets.key_hash(key) if key else ""
     try:
         interface.full_clean(exclude=["interface"])
     except ValidationError as error:
         raise UserError("; ".join(_reasons(error))) from error
     interface.save()
     return interface, key
+
+
+def _interfaces_by_name(fields: dict[str, Any]) -> dict[str, Any]:
+    name = fields.get("sms_interface")
+    if not isinstance(name, str):
+        return fields
+    found = CommunicationInterface.objects.filter(name=name).first()
+    if found is None:
+        raise UserError(f"there is no interface “{name}” for sms_interface; add it first")
+    return {**fields, "sms_interface": found}
 
 
 def _reasons(error: ValidationError) -> list[str]:
@@ -300,8 +344,11 @@ def _reasons(error: ValidationError) -> list[str]:
 def interface_key_set(*, interface: CommunicationInterface) -> str:
     """Give an interface a new inbound key and return it, clear, once.
 
-    The old one ends at once (in every web process within 2 seconds).
+    The old one ends at once (in every web process within 2 seconds). Raises :class:`UserError` for
+    an interface to devices, which has none.
     """
+    if provider(interface.kind).way is Way.DEVICES:
+        raise UserError(f"the interface “{interface.name}” has no key: devices have their own")
     key = secrets.key_new()
     interface.inbound_key_hash = secrets.key_hash(key)
     interface.save(update_fields=["inbound_key_hash"])

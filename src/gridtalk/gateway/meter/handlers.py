@@ -10,7 +10,7 @@ from gridtalk.core import clock
 from gridtalk.core.errors import UserError
 from gridtalk.gateway.meter import wire
 from gridtalk.gateway.meter.wire_encode import ping_answer
-from gridtalk.gateway.replies import reply_job_done
+from gridtalk.gateway.replies import brought_by_device, reply_job_done
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.selectors import circuit_get_by_address
 from gridtalk.grid.services import circuit_heard
@@ -49,7 +49,9 @@ def meter_message_handle(
 
 
 def ping_handle(*, incoming: IncomingMessage, ping: wire.GatewayPing) -> Handled:
-    """Answer a ping, to whoever sent it."""
+    """Answer a ping, to whoever sent it; a device hears in its acknowledgement that we are here."""
+    if brought_by_device(incoming):
+        return Handled("ping")
     message_queue(
         interface=incoming.communication_interface,
         number=incoming.number,

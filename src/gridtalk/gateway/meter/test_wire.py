@@ -254,7 +254,7 @@ def test_circuit_zero_is_the_mains(nn: str) -> None:
         ("(pcu#11062200#1,2,3,,5,6,7,8)", "value 4 is"),
         ("(pcu#11062200#1,2,3,4,5,6,7,8,warm)", "value 9 is"),
         ("(pcu#11063100#1,2,3,4,5,6,7,8)", "not a date"),
-        ("(pcu#20110622001530#1,2,3,4,5,6,7,8)", "not yymmddHH"),
+        ("(pcu#201106220015#1,2,3,4,5,6,7,8)", "not yymmddHH"),
         ("(pcu#11062200,1,2,3,4,5,6,7,8)", "two “#”"),
         ("(pcu#11062200#1,2,3,4,5,6,7,8", "closing bracket"),
         ("(L76ZE0#2S#)", "lower case"),

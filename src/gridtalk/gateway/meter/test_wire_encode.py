@@ -317,7 +317,9 @@ def test_job_not_understood(text: str) -> None:
         lambda: wire_encode.encode_alert(code="pp"),
         lambda: wire_encode.encode_pcu(meter_time=NOON, values=[Decimal(1)] * 8),
         lambda: wire_encode.encode_pcu(meter_time=NOON, values=[None, *[Decimal(1)] * 8]),
-        lambda: wire_encode.encode_pcu(meter_time=NOON.replace(minute=1), values=[Decimal(1)] * 9),
+        lambda: wire_encode.encode_pcu(
+            meter_time=NOON.replace(microsecond=1), values=[Decimal(1)] * 9
+        ),
         lambda: wire_encode.encode_ack(job_id=1, meter_time=NOON.replace(microsecond=1)),
     ],
 )

@@ -190,8 +190,11 @@ def _pcu(body: str) -> PcuLog:
     if len(sections) != 3:
         raise Malformed(f"a pcu message has two “#”; this has {len(sections) - 1}")
     stamp = sections[1].strip()
-    if len(stamp) not in {8, 10}:
-        raise Malformed(f"the time {quoted(stamp)} of a pcu message is not yymmddHH or yyyymmddHH")
+    if len(stamp) not in {8, 10, 14}:
+        raise Malformed(
+            f"the time {quoted(stamp)} of a pcu message is not yymmddHH, yyyymmddHH "
+            "or yyyymmddHHMMSS"
+        )
     texts = [text.strip() for text in sections[2].split(",")]
     if len(texts) not in {PCU_VALUES - 1, PCU_VALUES}:
         raise Malformed(f"a pcu message has 8 or 9 values; this has {len(texts)}")

@@ -121,13 +121,15 @@ def encode_alert(
 
 
 def encode_pcu(*, meter_time: datetime, values: Sequence[Decimal | None]) -> str:
-    """``(pcu#…)``: the power unit's report; the ninth value, the temperature, may be null."""
+    """``(pcu#…)``: the power unit's report; the ninth value, the temperature, may be null.
+
+    Of a whole hour its time is written as meters do, else to the second, as devices need it.
+    """
     given = [value for value in values if value is not None]
     if len(values) != PCU_VALUES or None in values[: PCU_VALUES - 1]:
         raise ValueError("a pcu report has 9 values, of which only the last may be null")
-    if (meter_time.minute, meter_time.second, meter_time.microsecond) != (0, 0, 0):
-        raise ValueError(f"a pcu report is of a whole hour, not of {meter_time}")
-    return f"(pcu#{meter_time:%Y%m%d%H}#{','.join(f'{value:f}' for value in given)})"
+    stamp = _stamp(meter_time).removesuffix("0000")
+    return f"(pcu#{stamp}#{','.join(f'{value:f}' for value in given)})"
 
 
 def encode_online(meter: str) -> str:

@@ -120,8 +120,14 @@ class Malformed(Exception):  # noqa: N818  never leaves this package: parse() tu
     """A part of a message is wrong; its text becomes a reason."""
 
 
-# Bounded, so that neither int() nor Decimal() ever meets a megabyte of digits.
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
+#: Bounded, so that neither int() nor Decimal() ever meets a megabyte of digits. A device's float
+#: may be as small as 1.1e-16, which takes 32 decimals, or 1e-308.
+MOST_WHOLE_DIGITS = 20
+MOST_DECIMALS = 400
+_NUMBER = re.compile(
+    rf"[+-]?(?:[0-9]{{1,{MOST_WHOLE_DIGITS}}}(?:\.[0-9]{{0,{MOST_DECIMALS}}})?"
+    rf"|\.[0-9]{{1,{MOST_DECIMALS}}})"
+)
 _WHOLE = re.compile(r"[0-9]{1,20}")
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _LARGEST_ID = 2**63 - 1

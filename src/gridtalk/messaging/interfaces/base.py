@@ -22,6 +22,7 @@ class Way(StrEnum):
 
     PUSHED = "pushed"  # we call the provider
     POLLED = "polled"  # the other side asks us
+    DEVICES = "devices"  # the device server hands over jobs; there are no texts to people
     NOT_YET = "not_yet"  # its table is there, its sending is not
 
 
@@ -85,7 +86,8 @@ class Provider:
     def set_up(self, *, base_url: str, interface_id: int, key: str) -> Sequence[SetUpLine]:
         """What the operator enters at the provider so that texts reach us, with the clear key.
 
-        The default is the generic inbound address, which every interface has.
+        The default is the generic inbound address, which every interface has but those of
+        ``DEVICES``: these have no key, and a line for each address that a device is given.
         """
         return [
             SetUpLine(

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from django.core.exceptions import ImproperlyConfigured
 
 from gridtalk.messaging.interfaces.base import Provider, Way
+from gridtalk.messaging.interfaces.iottalk.provider import IoTtalk
 from gridtalk.messaging.interfaces.kannel.provider import Kannel
 from gridtalk.messaging.interfaces.netbook.provider import Netbook
 
@@ -33,13 +34,6 @@ class Yo(Provider):
 
     kind = "yo"
     label = "Yo! Uganda"
-
-
-class IoTtalk(Provider):
-    """Devices of this server: the table is there, the device server is not."""
-
-    kind = "iottalk"
-    label = "IoTtalk"
 
 
 PROVIDERS: tuple[Provider, ...] = (Kannel(), Netbook(), Twilio(), Airtel(), Yo(), IoTtalk())

@@ -5,15 +5,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('messaging', '0001_initial'),
+        ("messaging", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='iottalkinterface',
-            name='sms_interface',
-            field=models.ForeignKey(blank=True, help_text="carries the texts to these meters' consumers", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='messaging.communicationinterface'),
+            model_name="iottalkinterface",
+            name="sms_interface",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="carries the texts to these meters' consumers",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="messaging.communicationinterface",
+            ),
         ),
     ]

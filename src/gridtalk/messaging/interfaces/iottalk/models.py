@@ -1,5 +1,6 @@
 """The IoTtalk interface's table."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from gridtalk.core.families import parent_link
@@ -26,3 +27,9 @@ class IoTtalkInterface(CommunicationInterface):
 
     class Meta:
         db_table = "iottalk_interfaces"
+
+    def clean(self) -> None:
+        """Texts to consumers go to phones."""
+        super().clean()
+        if self.sms_interface is not None and self.sms_interface.kind == self.KIND:
+            raise ValidationError({"sms_interface": ["it must be an interface for SMS"]})
