@@ -7,9 +7,11 @@ import configparser
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from gridtalk.devicetalk.check.options import SECTION as CHECK
+from gridtalk.devicetalk.check.options import CheckOptions, options_read
 from gridtalk.devicetalk.render_env import template_problem
 from gridtalk.devicetalk.tree import LIMITS, InvalidTree, Limits, Problem, Tree
 from gridtalk.devicetalk.tree_paths import path_fault, safe_name, tree_problems
@@ -43,6 +45,7 @@ class Config:
     manual_url: str
     lib_root: str
     example_dir: str
+    check: CheckOptions = field(default_factory=CheckOptions)
 
     def out_path(self, path: str, device_name: str) -> str:
         """A path of the tree as it is called in that device's zip."""
@@ -75,9 +78,12 @@ def basic_file_read(*, name: str, language: str, tree: Tree, limits: Limits = LI
     values = _options(tree, problems)
     config = None
     if values is not None:
-        config = _config(values)
+        config = _config(values, problems)
         _check_paths(config, tree, problems, limits)
         _check_url(config.manual_url, problems)
+        strange = [path for path in config.check.files if path not in {*config.sa, *tree}]
+        causes = (f"files = {path}: there is no such file in the folder" for path in strange)
+        problems += [Problem(CONFIG, cause) for cause in causes]
     if problems or config is None:
         raise InvalidTree(title, tuple(problems))
     return BasicFile(name=name, language=language, tree=tree, config=config)
@@ -110,7 +116,11 @@ def _options(tree: Tree, problems: list[Problem]) -> dict[tuple[str, str], str] 
             state = "missing" if value is None else "empty"
             cause = f"the option {option!r} of section [{section}] is {state}"
             problems.append(Problem(CONFIG, cause))
-    return values if len(values) == len(OPTIONS) else None
+    if len(values) < len(OPTIONS):
+        return None
+    if parser.has_section(CHECK):
+        values |= {(CHECK, option): value.strip() for option, value in parser.items(CHECK)}
+    return values
 
 
 def _option(parser: configparser.ConfigParser, section: str, option: str) -> str | None:
@@ -123,17 +133,22 @@ def _option(parser: configparser.ConfigParser, section: str, option: str) -> str
     return None
 
 
-def _config(values: dict[tuple[str, str], str]) -> Config:
+def _config(values: dict[tuple[str, str], str], problems: list[Problem]) -> Config:
     root = values["lib", "root"].removeprefix("./").rstrip("/")
-    sa = (part.strip() for part in re.split(r"[,\n]", values["templates", "sa"]))
+    parts = (part.strip() for part in re.split(r"[,\n]", values["templates", "sa"]))
+    sa = tuple(part for part in parts if part)
+    section = {option: value for (name, option), value in values.items() if name == CHECK}
+    check, wrong = options_read(section, sa)
+    problems += [Problem(CONFIG, cause) for cause in wrong]
     return Config(
-        sa=tuple(part for part in sa if part),
+        sa=sa,
         safuncs=values["templates", "safuncs"],
         idf=values["new-function", "IDF"],
         odf=values["new-function", "ODF"],
         manual_url=values["manual", "url"],
         lib_root="" if root in {"", "."} else f"{root}/",
         example_dir=values["lib", "example-dir"].removeprefix("./").rstrip("/"),
+        check=check,
     )
 
 
