@@ -71,6 +71,7 @@ class Gridtalk:
         self.data_dir = folder / "data"
         self.log = folder / "log"
         self.port = port_free()
+        self.mqtt_port = port_free()
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(
@@ -88,7 +89,7 @@ class Gridtalk:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gridtalk.cli", "up", "--data-dir", str(self.data_dir),
-                 "--port", str(self.port), *arguments],
+                 "--port", str(self.port), "--mqtt-port", str(self.mqtt_port), *arguments],
                 stdout=log, stderr=log, env=clean_environment(**environment), cwd=self.folder,
                 start_new_session=True,
             )  # fmt: skip

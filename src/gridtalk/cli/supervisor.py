@@ -48,6 +48,8 @@ class Child:
     stop_seconds: float = 10.0
     #: Lines with any of these in them are not handed on.
     hidden: tuple[str, ...] = ()
+    #: The folder in which it starts; none: ours.
+    folder: str | None = None
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     starts: int = 0
@@ -169,6 +171,7 @@ class Supervisor:
             child.process = await asyncio.create_subprocess_exec(
                 *child.command,
                 env=dict(child.environment),
+                cwd=child.folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writer,
                 stderr=writer,

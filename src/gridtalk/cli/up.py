@@ -1,18 +1,20 @@
-"""``gridtalk up``: PostgreSQL, migrations, web and worker in one process tree."""
+"""``gridtalk up``: PostgreSQL, broker, migrations, devices, web and worker in one process tree."""
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 import psutil
 
-from gridtalk.cli import environment
+from gridtalk.cli import COMMANDS, environment, mqtt
 from gridtalk.cli.options import data_dir, data_dir_option
 from gridtalk.cli.postgres import EmbeddedPostgres
 from gridtalk.cli.supervisor import Child, ChildFailed, Supervisor, stdout_is_utf8
@@ -20,6 +22,22 @@ from gridtalk.core.errors import SetupError
 
 DEFAULT_PORT = 8000
 DEFAULT_HOST = "127.0.0.1"
+#: Every connected device holds a file of the broker; what systems allow by default is 1,024.
+MOST_OPEN_FILES = 65_536
+#: How long a start waits for the device server; an outside broker may be away for longer.
+DEVICES_PATIENCE_S = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for on the command line."""
+
+    folder: Path
+    host: str
+    port: int
+    web_workers: int
+    concurrency: int
+    broker: mqtt.BrokerPlan
 
 
 @click.command()
@@ -36,9 +54,29 @@ DEFAULT_HOST = "127.0.0.1"
     "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64),
     help="Background tasks at once.",
 )  # fmt: skip
+@click.option(
+    "--mqtt-host", default=DEFAULT_HOST, show_default=True, envvar="GRIDTALK_MQTT_HOST",
+    help="Address on which our own MQTT broker takes devices; 0.0.0.0: from everywhere.",
+)  # fmt: skip
+@click.option(
+    "--mqtt-port", default=mqtt.DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535),
+    envvar="GRIDTALK_MQTT_PORT", help="Its port.",
+)  # fmt: skip
+@click.option("--no-devices", is_flag=True, help="Without MQTT broker and device server.")
 @data_dir_option
-def up(*, host: str, port: int, web_workers: int, concurrency: int) -> None:
-    """Run everything: database (unless GRIDTALK_DATABASE_URL is set), web server, worker."""
+def up(
+    *,
+    host: str,
+    port: int,
+    web_workers: int,
+    concurrency: int,
+    mqtt_host: str,
+    mqtt_port: int,
+    no_devices: bool,
+) -> None:
+    """Run everything: database (unless GRIDTALK_DATABASE_URL is set), MQTT broker (unless
+    GRIDTALK_MQTT_URL is set), device server, web server, worker.
+    """
     folder = data_dir()
     environment.folder_prepare(folder)
     lock = environment.folder_lock(folder, "up")
@@ -47,6 +85,7 @@ def up(*, host: str, port: int, web_workers: int, concurrency: int) -> None:
         _end_leftovers(folder)
         port_check(host, port)
         public_address_set(host, port)
+        broker = mqtt.broker_plan(folder, host=mqtt_host, port=mqtt_port, wanted=not no_devices)
         lock.sign("up", public_url=os.environ["GRIDTALK_PUBLIC_URL"])
         server = None
         if environment.database_url():
@@ -59,67 +98,118 @@ def up(*, host: str, port: int, web_workers: int, concurrency: int) -> None:
             server.initialise()
             environment.embedded_set(server)
         stdout_is_utf8()
-        asyncio.run(_run(server, folder, host, port, web_workers, concurrency))
+        _files_allow()
+        asyncio.run(_run(server, Plan(folder, host, port, web_workers, concurrency, broker)))
     except ChildFailed as error:
         raise SetupError(str(error)) from error
     finally:
         lock.release()
 
 
-async def _run(
-    server: EmbeddedPostgres | None,
-    folder: Path,
-    host: str,
-    port: int,
-    web_workers: int,
-    concurrency: int,
-) -> None:
+def _files_allow() -> None:
+    """Let the children open as many files as the system's hard limit permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _run(server: EmbeddedPostgres | None, plan: Plan) -> None:
     began = time.monotonic()
     supervisor = Supervisor()
     supervisor.watch_signals()
     gridtalk = [sys.executable, "-m", "gridtalk.cli"]
     children_environment = {
         **os.environ,
-        environment.SUPERVISED: str(folder),
+        environment.SUPERVISED: str(plan.folder),
         "GRIDTALK_SUPERVISOR": str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
     }
-    worker_ready = folder / "worker.ready"
-    worker_ready.unlink(missing_ok=True)
+    waiting: asyncio.Task[None] | None = None
     try:
-        if server is not None:
-            await supervisor.start(_postgres(server))
-        migrate = Child("migrate", [*gridtalk, "migrate"], children_environment, is_ready=_at_once)
-        code = 0 if supervisor.is_stopping() else await supervisor.run_once(migrate)
-        if code and not supervisor.is_stopping():
-            raise SetupError(f"the migrations failed (exit code {code}); see the lines above")
+        await asyncio.gather(
+            _broker(supervisor, plan), _tables(supervisor, server, gridtalk, children_environment)
+        )
         web = Child(
             "web",
-            [*gridtalk, "web", "--host", host, "--port", str(port), "--workers", str(web_workers)],
+            [*gridtalk, "web", "--host", plan.host, "--port", str(plan.port),
+             "--workers", str(plan.web_workers)],
             children_environment,
-            is_ready=lambda: _answers(host, port),
+            is_ready=lambda: _answers(plan.host, plan.port),
             stop_seconds=8,
-        )
-        worker = Child(
+        )  # fmt: skip
+        worker = _with_ready_file(
             "worker",
-            [*gridtalk, "worker", "--concurrency", str(concurrency)],
-            {**children_environment, "GRIDTALK_READY_FILE": str(worker_ready)},
-            is_ready=lambda: _taken(worker_ready),
-            before_start=lambda: worker_ready.unlink(missing_ok=True),
+            [*gridtalk, "worker", "--concurrency", str(plan.concurrency)],
+            children_environment,
+            plan.folder,
         )
+        if not supervisor.is_stopping() and plan.broker.has_devices and "devices" in COMMANDS:
+            devices = _with_ready_file(
+                "devices", [*gridtalk, "devices"], children_environment, plan.folder
+            )
+            waiting = asyncio.create_task(supervisor.start(devices))
+            # The device server is ended last of the three, the worker after the web process.
+            await asyncio.sleep(0)
         if not supervisor.is_stopping():
-            # The worker is ended after the web process: it is the earlier one of the list.
             await asyncio.gather(supervisor.start(worker), supervisor.start(web))
+        if waiting is not None and not supervisor.is_stopping():
+            ready, _late = await asyncio.wait({waiting}, timeout=DEVICES_PATIENCE_S)
+            if not ready:
+                supervisor.say("the device server has not reached its broker yet; it goes on")
         if not supervisor.is_stopping():
             supervisor.say(
-                f"Gridtalk runs at {address(host, port)} (started in "
+                f"Gridtalk runs at {address(plan.host, plan.port)} (started in "
                 f"{time.monotonic() - began:.1f} s). Ctrl-C ends it."
             )
         await supervisor.wait()
         supervisor.say("stopping")
     finally:
         await supervisor.stop()
+        if waiting is not None:
+            # What it raises, supervisor.wait has raised too.
+            await asyncio.gather(waiting, return_exceptions=True)
     supervisor.say("stopped")
+
+
+async def _broker(supervisor: Supervisor, plan: Plan) -> None:
+    """Say which broker it is, and start it where it is a process of its own."""
+    if plan.broker.told:
+        supervisor.say(plan.broker.told)
+    if plan.broker.private is not None:
+        await supervisor.start(mqtt.broker_child(plan.broker.private, plan.folder))
+
+
+async def _tables(
+    supervisor: Supervisor,
+    server: EmbeddedPostgres | None,
+    gridtalk: list[str],
+    children_environment: dict[str, str],
+) -> None:
+    """Start the database where it is ours, and bring its tables up to date."""
+    if server is not None:
+        await supervisor.start(_postgres(server))
+    if supervisor.is_stopping():
+        return
+    migrate = Child("migrate", [*gridtalk, "migrate"], children_environment, is_ready=_at_once)
+    code = await supervisor.run_once(migrate)
+    if code and not supervisor.is_stopping():
+        raise SetupError(f"the migrations failed (exit code {code}); see the lines above")
+
+
+def _with_ready_file(
+    name: str, command: list[str], children_environment: dict[str, str], folder: Path
+) -> Child:
+    """A child that makes a file once it is at work."""
+    path = folder / f"{name}.ready"
+    path.unlink(missing_ok=True)
+    return Child(
+        name,
+        command,
+        {**children_environment, "GRIDTALK_READY_FILE": str(path)},
+        is_ready=lambda: _taken(path),
+        before_start=lambda: path.unlink(missing_ok=True),
+    )
 
 
 def _postgres(server: EmbeddedPostgres) -> Child:
@@ -163,26 +253,28 @@ def address(host: str, port: int) -> str:
     return f"http://{f'[{shown}]' if ':' in shown and '[' not in shown else shown}:{port}/"
 
 
-def port_check(host: str, port: int) -> None:
-    """:class:`SetupError` where the web server could not listen there."""
+def port_check(
+    host: str, port: int, *, option: str = "--port", host_option: str = "--host"
+) -> None:
+    """:class:`SetupError`, naming the option that mends it, where nobody could listen there."""
     try:
         family, kind, protocol, _name, where = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise SetupError(f"--host {host} is no address of this machine: {error}") from error
+        raise SetupError(f"{host_option} {host} is no address of this machine: {error}") from error
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(where)
         except PermissionError as error:
             raise SetupError(
-                f"port {port} may be opened by root alone; choose one above 1023 with --port"
+                f"port {port} may be opened by root alone; choose one above 1023 with {option}"
             ) from error
         except OSError as error:
             raise SetupError(
                 f"port {port} on {host} is in use by another program, or not ours to open "
-                f"({error.strerror}); choose another with --port"
+                f"({error.strerror}); choose another with {option}"
             ) from error
 
 

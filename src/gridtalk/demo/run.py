@@ -10,7 +10,7 @@ import click
 
 from gridtalk.cli import environment
 from gridtalk.core.errors import SetupError
-from gridtalk.demo.server import PhonesDoor, Server, free_port, operators_own_forget
+from gridtalk.demo.server import MQTT_PORT, PhonesDoor, Server, free_port, operators_own_forget
 
 PORT = 8000
 
@@ -34,6 +34,7 @@ def demo(*, port: int, once: bool, pace: float, seed: int) -> int:
     server = Server(
         data_dir,
         port=port or free_port(PORT),
+        mqtt_port=free_port(MQTT_PORT),
         environment={"GRIDTALK_DEMO_PHONES": phones.address},
     )
     click.echo(f"Starting a server for the village; its data are in {data_dir}")

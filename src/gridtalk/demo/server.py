@@ -18,6 +18,7 @@ from gridtalk.cli import launch
 from gridtalk.core.errors import SetupError
 
 READY = "Gridtalk runs at "
+MQTT_PORT = 1883
 #: First start on a slow machine: making the database and all its tables.
 START_SECONDS = 120
 STOP_SECONDS = 30
@@ -33,6 +34,11 @@ OPERATORS_OWN = frozenset(
         "GRIDTALK_ENCRYPTION_KEY",
         "GRIDTALK_BELLS",
         "GRIDTALK_DEMO_PHONES",
+        "GRIDTALK_MQTT_HOST",
+        "GRIDTALK_MQTT_PORT",
+        "GRIDTALK_MQTT_PUBLIC",
+        "GRIDTALK_MQTT_SERVER_PORT",
+        "GRIDTALK_MQTT_URL",
         "GRIDTALK_SUPERVISED",
         "GRIDTALK_SUPERVISOR",
         "GRIDTALK_READY_FILE",
@@ -74,17 +80,24 @@ class PhonesDoor:
 
 
 class Server:
-    """``gridtalk up`` on a data folder of its own, with the embedded PostgreSQL.
+    """``gridtalk up`` on a data folder of its own, with the embedded PostgreSQL and broker.
 
-    It ends when this process does, however that ends. What it prints goes to :attr:`log_path`,
-    beside its data folder; :attr:`lines` holds the last of it.
+    Devices reach the broker at ``mqtt_port``, any that is free where none is given. It ends when
+    this process does, however that ends. What it prints goes to :attr:`log_path`, beside its data
+    folder; :attr:`lines` holds the last of it.
     """
 
     def __init__(
-        self, data_dir: Path, *, port: int, environment: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        port: int,
+        mqtt_port: int = 0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.port = port
+        self.mqtt_port = mqtt_port or free_port()
         self.lines: list[str] = []
         self._environment = dict(environment or {})
         self._ready = threading.Event()
@@ -113,7 +126,7 @@ class Server:
         self._ready.clear()
         inherited = {name: value for name, value in os.environ.items() if name not in OPERATORS_OWN}
         up = [sys.executable, "-m", "gridtalk.cli", "--data-dir", str(self.data_dir)]
-        up += ["up", "--port", str(self.port)]
+        up += ["up", "--port", str(self.port), "--mqtt-port", str(self.mqtt_port)]
         # Through launch.py, so that the server ends with us even if we are killed.
         through = [sys.executable, "-I", "-S", launch.__file__, "-1", "-1", str(os.getpid())]
         self._process = subprocess.Popen(  # noqa: S603  our own command

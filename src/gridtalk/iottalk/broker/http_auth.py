@@ -43,7 +43,7 @@ def _asked(request: HttpRequest) -> tuple[str, str]:
     if not isinstance(said, dict):
         return "", ""
     username, password = said.get("username"), said.get("password")
-    if not isinstance(username, str) or not isinstance(password, str) or "\0" in username:
+    if not isinstance(username, str) or not isinstance(password, str) or not username.isprintable():
         return "", ""
     return username, password
 
