@@ -12,12 +12,13 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from gridtalk.api import grid, jobs, messages, tokens
 from gridtalk.api.auth import KeyAuth
+from gridtalk.api.devicetalk import devicetalk_add
 
 api = NinjaAPI(
     title="Gridtalk",
     version="1",
     description=(
-        "Meters, circuits, messages, jobs and tokens. Errors are "
+        "Meters, circuits, messages, jobs, tokens, and the workshop for devices' code. Errors are "
         '{"error": "what is wrong and how to mend it"}; amounts are strings with two decimals; '
         "times are ISO 8601 with their offset."
     ),
@@ -30,6 +31,7 @@ api.add_router("", grid.router)
 api.add_router("", messages.router)
 api.add_router("", jobs.router)
 api.add_router("", tokens.router)
+devicetalk_add(api)
 
 
 @api.exception_handler(ValidationError)

@@ -24,7 +24,7 @@ from gridtalk.devicetalk.device_file_schema import (
 )
 from gridtalk.devicetalk.examples import ParsedLibrary, library_read
 from gridtalk.devicetalk.merge import globals_merge
-from gridtalk.devicetalk.render import device_render
+from gridtalk.devicetalk.render import device_render, device_version
 from gridtalk.devicetalk.render_function import function_new
 from gridtalk.devicetalk.tree import (
     Device,
@@ -58,6 +58,11 @@ class Project:
     basic_file: BasicFile
     libraries: tuple[Library, ...]
     notes: tuple[Problem, ...]
+
+    @property
+    def version(self) -> str:
+        """The content hash that the code carries."""
+        return device_version(self.basic_file, self.device, self.libraries)
 
     def render(self) -> Rendered:
         """The device's files; raises as :func:`~gridtalk.devicetalk.render.device_render`."""

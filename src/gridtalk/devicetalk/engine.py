@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 
-from gridtalk.devicetalk import config, models, render, tree
+from gridtalk.devicetalk import config, device_file, models, tree
 from gridtalk.files.services import files_read
 
 
@@ -126,13 +126,19 @@ def device_load(device: models.Device) -> tree.Device:
     )
 
 
+def project_load(device: models.Device) -> device_file.Project:
+    """A stored device with all that its code is made from."""
+    return device_file.Project(
+        device=device_load(device),
+        basic_file=basic_file_load(device.basic_file),
+        libraries=libraries_load(device),
+        notes=(),
+    )
+
+
 def device_render(device: models.Device) -> tree.Rendered:
     """The device's files, made from what is stored; :class:`InvalidTree` as the pure engine."""
-    return render.device_render(
-        basic_file=basic_file_load(device.basic_file),
-        device=device_load(device),
-        libraries=libraries_load(device),
-    )
+    return project_load(device).render()
 
 
 def globals_only(library: models.Library | models.DeviceLibrary) -> tree.Library:

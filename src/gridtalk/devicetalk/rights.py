@@ -27,13 +27,18 @@ def visible(user: User | None) -> Q:
     return Q(user__isnull=True) if user is None else Q(user__isnull=True) | Q(user=user)
 
 
+def may_change(user: User | None, thing: Device | DeviceLibrary) -> bool:
+    """Whether the thing is the user's, or they are an administrator."""
+    return is_administrator(user) or (user is not None and thing.user_id == user.pk)
+
+
 def owned_check(user: User | None, thing: Owned) -> Owned:
     """The thing, where the user may change it.
 
     Raises :class:`NotFound` where it is somebody else's (whose things nobody else hears of),
     :class:`NotAllowed` where it is global and the user is no administrator.
     """
-    if is_administrator(user) or (user is not None and thing.user_id == user.pk):
+    if may_change(user, thing):
         return thing
     if thing.user_id is None:
         raise NotAllowed(f"{thing.name} is shared with everybody; clone it and change your own")

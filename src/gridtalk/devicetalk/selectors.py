@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from gridtalk.core.errors import NotFound
 from gridtalk.devicetalk import engine, merge, tree
@@ -21,8 +23,10 @@ from gridtalk.devicetalk.models import (
 from gridtalk.devicetalk.rights import is_administrator, visible
 from gridtalk.devicetalk.services.device_spec import Chosen, Df, Use, plain_type
 from gridtalk.devicetalk.services.joining import functions_join, libraries_needed
+from gridtalk.files.models import File
 from gridtalk.users.models import User
 
+_Row = TypeVar("_Row", bound=Model)
 Pool = Library | DeviceLibrary
 
 
@@ -45,6 +49,61 @@ def basic_file_get(*, language: str, name: str) -> BasicFile:
         raise NotFound(
             f"there is no basic file {language[:30]}/{name[:100]}; there are: {names or 'none'}"
         )
+    return found
+
+
+def language_get(*, language_id: int) -> Language:
+    """A language; :class:`NotFound` where there is none of that id."""
+    return _found(Language.objects.filter(pk=language_id).first(), f"language {language_id}")
+
+
+def language_named(*, name: str) -> Language:
+    """The language of that name; :class:`NotFound` names those that there are."""
+    found = Language.objects.filter(name=name).first()
+    names = ", ".join(row.name for row in language_list())
+    return _found(found, f"language {name[:30]}; there are: {names or 'none'}")
+
+
+def basic_file_by_id(*, basic_file_id: int) -> BasicFile:
+    """A basic file; :class:`NotFound` where there is none of that id."""
+    found = basic_file_list().filter(pk=basic_file_id).first()
+    return _found(found, f"basic file {basic_file_id}")
+
+
+def library_function_get(*, function_id: int) -> LibraryFunction:
+    """A library's function (all see them all); :class:`NotFound` where there is none."""
+    rows = LibraryFunction.objects.select_related("library__basic_file__language")
+    return _found(rows.filter(pk=function_id).first(), f"library function {function_id}")
+
+
+def device_model_get(*, device_model_id: int) -> DeviceModel:
+    """A device model; :class:`NotFound` where there is none of that id."""
+    found = device_model_list().filter(pk=device_model_id).first()
+    return _found(found, f"device model {device_model_id}")
+
+
+def _found(row: _Row | None, what: str) -> _Row:
+    if row is None:
+        raise NotFound(f"there is no {what}")
+    return row
+
+
+def file_get(*, user: User | None, uuid: UUID) -> File:
+    """A file of something that the user sees, or of their own upload; else :class:`NotFound`.
+
+    Basic files and libraries everybody sees. Of an upload that waits nobody else hears.
+    """
+    seen = Q(basic_file__isnull=False) | Q(library__isnull=False)
+    if is_administrator(user):
+        seen |= Q(device__isnull=False) | Q(device_library__isnull=False)
+    else:
+        seen |= Q(device__in=Device.objects.filter(visible(user)))
+        seen |= Q(device_library__in=DeviceLibrary.objects.filter(visible(user)))
+    if user is not None:
+        seen |= Q(upload_batch__user=user)
+    found = File.objects.filter(seen, uuid=uuid, is_upload=True).first()
+    if found is None:
+        raise NotFound("there is no such file, or it is not yours")
     return found
 
 
@@ -191,3 +250,8 @@ def presets_get(pools: Iterable[DeviceLibrary]) -> tuple[Df, ...]:
                 ),
             )
     return tuple(found.values())
+
+
+def globals_get(*, device: Device) -> tree.GlobalVariables:
+    """The global variables of a device."""
+    return tree.GlobalVariables(device.global_var_setup, tuple(device.gvs_readonly_lines))

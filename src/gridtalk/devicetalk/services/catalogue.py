@@ -22,6 +22,9 @@ from gridtalk.files.models import File
 from gridtalk.users.audit import audit
 from gridtalk.users.models import User
 
+#: The most parameters of a feature; PostgreSQL's index on types holds no more.
+MOST_PARAMS = 50
+
 
 def name_check(name: str, *, what: str, longest: int) -> str:
     """The name without spaces around it; :class:`UserError` where it cannot be one."""
@@ -35,10 +38,17 @@ def name_check(name: str, *, what: str, longest: int) -> str:
     return cleaned
 
 
+def _address_check(name: str, *, what: str) -> str:
+    """A name that can be a part of an address and of a path; :class:`UserError` where not."""
+    if "/" in name or name in {".", ".."}:
+        raise UserError(f"the name of {what} is a part of addresses: choose one without a /")
+    return name
+
+
 def language_create(*, user: User | None, name: str) -> Language:
     """A language; the one of that name where it is there already. Administrators alone."""
     administrator_check(user, "add a language")
-    name = name_check(name, what="a language", longest=30)
+    name = _address_check(name_check(name, what="a language", longest=30), what="a language")
     return Language.objects.get_or_create(name=name)[0]
 
 
@@ -54,17 +64,28 @@ def language_delete(*, user: User | None, language: Language) -> None:
 
 
 def df_type_get(*, direction: str, params: Iterable[str]) -> DfType:
-    """The type of that direction (``idf``, ``odf``) and those parameter types, made if need be.
+    """The stored type of that direction and those parameter types; made if need be.
+
+    Raises as :func:`df_type_new`.
+    """
+    given = df_type_new(direction=direction, params=params)
+    return DfType.objects.get_or_create(df_type=given.df_type, params=given.params)[0]
+
+
+def df_type_new(*, direction: str, params: Iterable[str]) -> DfType:
+    """A type of that direction (``idf``, ``odf``) and those parameter types, which is not stored.
 
     Raises :class:`UserError` for another direction or a parameter that is no name of a type.
     """
     if direction not in DfType.Kind.values:
         raise UserError(f"“{direction[:20]}” is no direction of a feature; write idf or odf")
     types = list(params)
+    if len(types) > MOST_PARAMS:
+        raise UserError(f"a feature has {len(types)} parameters; at most {MOST_PARAMS}")
     for name in types:
         if not isinstance(name, str) or not name.isidentifier() or len(name) > 20:
             raise UserError(f"“{str(name)[:20]}” is no type of a parameter; write for example int")
-    return DfType.objects.get_or_create(df_type=direction, params=types)[0]
+    return DfType(df_type=direction, params=types)
 
 
 def basic_file_put(
@@ -77,7 +98,7 @@ def basic_file_put(
     present version is left as it is.
     """
     administrator_check(user, "upload a basic file")
-    name = name_check(name, what="a basic file", longest=100)
+    name = _address_check(name_check(name, what="a basic file", longest=100), what="a basic file")
     try:
         with transaction.atomic():
             return _basic_file_put(user, language, name, batch_id, dir_path)

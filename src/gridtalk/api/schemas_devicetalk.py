@@ -1,0 +1,425 @@
+"""What the workshop's calls take and give. Devices are the document of ``device_file_schema``."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from ninja import Path, Query, Schema
+from pydantic import Field, StringConstraints
+
+from gridtalk.devicetalk.device_file_schema import DeviceDocument, GlobalVariablesPart, Line, Name
+
+Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
+LongId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
+#: A name as part of an address or query; NUL is in no name, and PostgreSQL refuses it.
+Text = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]*$")]
+LongText = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
+FilePath = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+#: A library by its key: L5 is a library, D3 a device library.
+LibraryKey = Annotated[str, StringConstraints(pattern=r"^[LD][1-9][0-9]{0,8}$")]
+Direction = Literal["idf", "odf"]
+IdPath = Annotated[Id, Path()]
+LongIdPath = Annotated[LongId, Path()]
+TextPath = Annotated[Text, Path()]
+KeyPath = Annotated[LibraryKey, Path()]
+NumberPath = Annotated[Number, Path()]
+IdQuery = Annotated[Id, Query()]
+OptionalId = Annotated[Id | None, Query()]
+
+
+class LanguageOut(Schema):
+    """A programming language."""
+
+    id: int
+    name: str
+
+
+class LanguageIn(Schema):
+    """A language to add."""
+
+    name: LongText
+
+
+class FileOut(Schema):
+    """A stored file; its bytes are at ``file/<uuid>``. ``size`` in bytes."""
+
+    path: str = Field(alias="file_path")
+    uuid: UUID
+    size: int
+    updated_at: datetime
+
+
+class BasicFileOut(Schema):
+    """A template tree for one language."""
+
+    id: int
+    language: str
+    name: str
+    updated_at: datetime
+
+
+class BasicFileWholeOut(BasicFileOut):
+    """A basic file with its files and what its ``config.ini`` says."""
+
+    manual_url: str
+    lib_root: str
+    example_dir: str
+    files: list[FileOut]
+
+
+class UploadEnd(Schema):
+    """The end of an upload: ``completed`` takes it, ``failed`` removes all of its files."""
+
+    upload_batch: LongId
+    status: Literal["completed", "failed"] = "completed"
+
+
+class BasicFileIn(UploadEnd):
+    """An uploaded folder as the basic file of that name."""
+
+    language: Text
+    name: LongText
+
+
+class LossesOut(Schema):
+    """How many devices, device libraries and libraries were deleted with it."""
+
+    devices: int
+    device_libraries: int
+    libraries: int
+
+
+class UploadIn(Schema):
+    """The paths of a folder that is to be uploaded."""
+
+    paths: Annotated[list[str], Field(max_length=100_000)]
+
+
+class UploadFileOut(Schema):
+    """Where the bytes of one path are to be sent: ``POST file/<uuid>``."""
+
+    path: str = Field(alias="file_path")
+    uuid: UUID
+
+
+class UploadOut(Schema):
+    """An open upload."""
+
+    upload_batch: int
+    files: list[UploadFileOut]
+
+
+class ModelFeatureIO(Schema):
+    """A feature of a device model."""
+
+    name: LongText
+    type: Direction
+    params: Annotated[list[LongText], Field(max_length=100)]
+
+
+class DeviceModelIn(Schema):
+    """A device model."""
+
+    name: LongText
+    description: LongText = ""
+    features: Annotated[list[ModelFeatureIO], Field(max_length=1000)]
+
+
+class DeviceModelOut(Schema):
+    """A device model."""
+
+    id: int
+    name: str
+    description: str
+    source_server: str
+    updated_at: datetime
+    features: list[ModelFeatureIO]
+
+
+class LibraryChoiceOut(Schema):
+    """A library that may be chosen, and the libraries that choosing it brings."""
+
+    key: str
+    name: str
+    is_device_library: bool
+    everybodys: bool
+    brings: list[str]
+
+
+class NoteOut(Schema):
+    """A remark on one file: what of it is not used. ``line`` from 1; 0 = the whole file."""
+
+    path: str
+    line: int
+    cause: str
+
+
+class LibraryFunctionOut(Schema):
+    """An example function of a library, with its sections."""
+
+    kind: Literal["L"] = "L"
+    id: int
+    name: str
+    library: str
+    fields: dict[str, str]
+
+
+class TypeIO(Schema):
+    """The type of a function or feature."""
+
+    type: Direction
+    params: list[str]
+
+
+class LibraryRefOut(Schema):
+    """The library function that a function was made from."""
+
+    library: str
+    function: str
+
+
+class NewFunctionOut(Schema):
+    """A function as the template makes it; nothing is stored yet. Line numbers are 0-based."""
+
+    name: str
+    type: Direction
+    params: list[str]
+    code: list[str]
+    readonly_lines: list[int]
+    var_setup: list[str]
+    library_ref: LibraryRefOut | None
+
+
+class FunctionOut(NewFunctionOut):
+    """A stored function."""
+
+    kind: Literal["S"] = "S"
+    id: int
+    updated_at: datetime
+
+
+class LibraryOut(Schema):
+    """A library or device library, whole."""
+
+    key: str
+    name: str
+    language: str
+    basic_file: str
+    is_device_library: bool
+    owner: str | None
+    updated_at: datetime
+    global_variables: GlobalVariablesPart
+    library_functions: list[LibraryFunctionOut]
+    functions: list[FunctionOut]
+    depends_on: list[str]
+    files: list[FileOut]
+
+
+class LibraryTakenOut(Schema):
+    """The library that an upload became, and what in it is not used."""
+
+    library: LibraryOut
+    notes: list[NoteOut]
+
+
+class UseOut(Schema):
+    """A function that a preset can use."""
+
+    function: int
+    var_setup: str
+    selected: bool
+
+
+class PresetOut(TypeIO):
+    """A feature that the chosen device libraries know."""
+
+    name: str
+    uses: list[UseOut]
+
+
+class SelectionOut(Schema):
+    """What chosen libraries bring to a device.
+
+    ``left_out`` are functions that refer to a library which is not chosen.
+    """
+
+    brought: list[str]
+    library_functions: list[LibraryFunctionOut]
+    functions: list[FunctionOut]
+    left_out: list[FunctionOut]
+    presets: list[PresetOut]
+    global_variables: GlobalVariablesPart
+
+
+class SelectionQuery(Schema):
+    """The libraries in the order of choice, and the device that is to get what they bring."""
+
+    libs: Annotated[list[LibraryKey], Field(max_length=200)] = []
+    device: Id | None = None
+
+
+class FunctionBegin(Schema):
+    """The type of the new function, and the library function that it begins with, if any."""
+
+    dftype: Direction
+    dfparam: Annotated[list[LongText], Field(max_length=100)] = []
+    library_function: Id | None = None
+
+
+class FunctionIn(Schema):
+    """A function's text. Where ``readonly_lines`` is absent, they are looked for from the top."""
+
+    name: LongText
+    code: Annotated[list[Line], Field(max_length=100_000)]
+    var_setup: Annotated[list[Line], Field(max_length=100_000)] = []
+    readonly_lines: Annotated[list[int], Field(max_length=100_000)] | None = None
+
+
+class FunctionNew(FunctionIn):
+    """A new function that began as ``GET function/new/…``; of a device where one is named."""
+
+    language: Text
+    basic_file: Text
+    type: Direction
+    params: Annotated[list[LongText], Field(max_length=100)]
+    library_function: Id | None = None
+    device: Id | None = None
+
+
+class FunctionSave(FunctionIn):
+    """A change of a function, in a device and at its feature ``df`` (its name and the type).
+
+    Where other features use the function, a change of its code is refused (409, ``features``
+    names them) until ``shared`` says ``all`` (change it for all) or ``new`` (for ``df`` alone).
+    """
+
+    device: Id | None = None
+    df: Name | None = None
+    shared: Literal["ask", "all", "new"] = "ask"
+
+
+class FunctionImport(Schema):
+    """A library's function to be made a function of one's own."""
+
+    type: Direction
+    params: Annotated[list[LongText], Field(max_length=100)]
+    name: LongText = ""
+    device: Id | None = None
+
+
+class VersionOut(Schema):
+    """A version that was kept."""
+
+    number: int
+    created_at: datetime
+    user: str | None
+
+    @staticmethod
+    def resolve_user(row: Any) -> str | None:
+        """The name of who saved it."""
+        return row.user.name if row.user else None
+
+
+class VersionWholeOut(VersionOut):
+    """A version with all that it holds."""
+
+    snapshot: dict[str, Any]
+
+
+class DiffOut(Schema):
+    """The lines that differ, as a unified diff."""
+
+    lines: list[str]
+
+
+class FunctionRestore(Schema):
+    """The version to take up again, in a device where one is named."""
+
+    number: Number
+    device: Id | None = None
+
+
+class DeviceRow(Schema):
+    """A device in a list. ``owner`` is whose it is; null: everybody's."""
+
+    id: int
+    name: str
+    device_model: str
+    language: str
+    basic_file: str
+    owner: str | None
+    device_address: str
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class DevicesOut(Schema):
+    """Devices, newest first, and the id before which the next page begins."""
+
+    items: list[DeviceRow]
+    next_before: int | None
+
+
+class DeviceOut(DeviceRow):
+    """A device with its document, which is what ``PUT device/<id>`` takes."""
+
+    library_name: str
+    may_change: bool
+    document: DeviceDocument
+
+
+class DeviceSavedOut(DeviceOut):
+    """A device after saving. ``left_out``: functions whose library is not chosen."""
+
+    left_out: list[str]
+
+
+class DeviceClone(Schema):
+    """The name of the copy."""
+
+    name: LongText
+
+
+class DeviceRestore(Schema):
+    """The version to take up again, and the revision that the caller knows."""
+
+    number: Number
+    revision: Number | None = None
+
+
+class TreeEntry(Schema):
+    """A file of the zip; ``size`` in bytes."""
+
+    path: str
+    size: int
+
+
+class PlaceOut(Schema):
+    """Where a feature's function stands in a file; ``first_line`` from 1."""
+
+    path: str
+    first_line: int
+    lines: int
+    df: str
+    type: Direction
+    function: str
+
+
+class TreeOut(Schema):
+    """What the zip holds, in its folder ``folder``; ``version`` is in the generated code too."""
+
+    folder: str
+    version: str
+    manual_url: str
+    files: list[TreeEntry]
+    places: list[PlaceOut]
+
+
+class TextOut(Schema):
+    """A file's text; null where it is none."""
+
+    path: str
+    size: int
+    text: str | None
