@@ -18,6 +18,7 @@ COMMANDS = {
     "up": "gridtalk.cli.up:up",
     "web": "gridtalk.cli.serve:web",
     "worker": "gridtalk.cli.serve:worker",
+    "devices": "gridtalk.cli.devices:devices",
     "migrate": "gridtalk.cli.maintain:migrate",
     "verify": "gridtalk.cli.maintain:verify",
     "catalogue": "gridtalk.cli.catalogue:catalogue",

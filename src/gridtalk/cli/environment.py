@@ -20,7 +20,7 @@ SUPERVISED = "GRIDTALK_SUPERVISED"
 #: Set where the address in GRIDTALK_DATABASE_URL is that of the embedded PostgreSQL.
 EMBEDDED = "GRIDTALK_EMBEDDED"
 #: Commands which hold the data folder until they are stopped.
-LASTING_ROLES = frozenset({"up", "web", "worker"})
+LASTING_ROLES = frozenset({"up", "web", "worker", "devices"})
 
 
 def database_url() -> str:

@@ -25,11 +25,12 @@ _NUMBERS = (int, float, Decimal)
 
 
 class WaitingSend(NamedTuple):
-    """A value that waits; ``text`` is its JSON list."""
+    """A value that waits; ``number`` is its ODF's, ``text`` its JSON list."""
 
     send_id: int
     feature_id: int
     device_id: int
+    number: int
     text: str
 
 
@@ -108,7 +109,7 @@ def sends_take(*, features: Sequence[tuple[int, int]]) -> list[WaitingSend]:
     """What waits for these (device id, number of the ODF), oldest first, at most :data:`BATCH`."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT s.id, f.id, f.device_id, s.value::text FROM feature_sends s"
+            "SELECT s.id, f.id, f.device_id, f.number, s.value::text FROM feature_sends s"
             " JOIN registered_features f ON f.id = s.feature_id"
             " JOIN unnest(%s::int[], %s::int[]) AS g(device_id, number)"
             " USING (device_id, number)"

@@ -32,7 +32,8 @@ def shards_renew(*, holder: str, held: Collection[int]) -> set[int]:
 def shards_take(*, holder: str, most: int) -> set[int]:
     """Lease up to ``most`` shards that are free, or whose holder has gone."""
     return _numbers(
-        "UPDATE device_shards SET holder = %s, lease_until = now() + make_interval(secs => %s) WHERE number IN ("
+        "UPDATE device_shards SET holder = %s, lease_until = now() + make_interval(secs => %s)"
+        " WHERE number IN ("
         " SELECT number FROM device_shards WHERE lease_until IS NULL OR lease_until < now()"
         " ORDER BY number LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING number",
         [holder, LEASE_S, most],
