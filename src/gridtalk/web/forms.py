@@ -26,7 +26,8 @@ from gridtalk.web.words import (
 )
 
 
-def _zones() -> list[tuple[str, str]]:
+def zone_choices() -> list[tuple[str, str]]:
+    """The time zones that a form offers."""
     names = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
     return [(name, name) for name in names if not name.startswith(("Etc/", "posix/", "right/"))]
 
@@ -161,7 +162,7 @@ class MeterForm(forms.Form):
     location = forms.CharField(label=_("Place"), max_length=128, required=False)
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
-        choices=_zones,
+        choices=zone_choices,
         initial="Africa/Bamako",
         help_text=_("In which the meter tells the time."),
     )
@@ -259,6 +260,7 @@ class CircuitForm(AccountForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].required = True
+        self.fields["name"].label = _("Customer")
 
     def circuit_facts(self) -> dict[str, Any]:
         """What belongs to the circuit, not to the customer."""

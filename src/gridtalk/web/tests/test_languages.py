@@ -76,7 +76,7 @@ def test_placeholders_are_kept(locale: str) -> None:
 
 @pytest.mark.parametrize(
     ("code", "title", "state"),
-    [("fr", "Vue d&#x27;ensemble", "muet"), ("zh-hant", "總覽", "回報中")],
+    [("fr", "Aperçu", "muet"), ("zh-hant", "總覽", "回報中")],
 )
 def test_a_page_in(village: Village, admin: Client, code: str, title: str, state: str) -> None:
     admin.post("/profile/language", {"language": code})

@@ -126,8 +126,8 @@ def _troubles(
         found.append((text % {"n": silent}, "web:meters"))
     if unconfirmed:
         text = ngettext(
-            "%(n)d credit is unconfirmed: send it again or reverse it",
-            "%(n)d credits are unconfirmed: send them again or reverse them",
+            "%(n)d credit is unconfirmed: confirm it, send it again or reverse it",
+            "%(n)d credits are unconfirmed: confirm them, send them again or reverse them",
             unconfirmed,
         )
         found.append((text % {"n": unconfirmed}, "web:jobs"))
