@@ -11,6 +11,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# iottalk-py brings an MQTT client of its own, in the place of ours: the demo's devices have an
+# environment to themselves.
+DEVICES := $(VENV)/devices
 # A database of its own for Django's checks.
 EXEC := $(BIN)/gridtalk --data-dir .gridtalk/check exec --
 ARGS ?=
@@ -27,8 +30,13 @@ endif
 help:
 	@sed -n 's/^#   //p' Makefile
 
-setup: $(STAMP)
+setup: $(STAMP) $(DEVICES)/.installed
 	@$(BIN)/python frontend/build.py
+
+$(DEVICES)/.installed: $(STAMP) constraints-devices.txt
+	@test -x $(DEVICES)/bin/python || $(PYTHON) -m venv $(DEVICES)
+	$(DEVICES)/bin/python -m pip install --quiet --disable-pip-version-check iottalk-py --constraint constraints-devices.txt
+	@touch $@
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gridtalk needs Python 3.11 or newer; choose one: make setup PYTHON=python3.12")'

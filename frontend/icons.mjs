@@ -16,6 +16,7 @@ export const ICONS = {
   cross: "x",
   dark: "moon",
   dash: "minus",
+  devices: "cpu",
   dot: "circle",
   down: "chevron-down",
   home: "home",

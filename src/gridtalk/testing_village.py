@@ -11,6 +11,9 @@ from gridtalk.core import clock
 from gridtalk.core.services import system_log_create
 from gridtalk.grid.models import Account, Circuit, Meter
 from gridtalk.grid.services import meter_create
+from gridtalk.iottalk.models import DfSample, RegisteredDevice, RegisteredFeature
+from gridtalk.iottalk.services.registration import device_register
+from gridtalk.iottalk.wire_registration import Feature, Registration
 from gridtalk.jobs.credit import add_credit_request, credit_add
 from gridtalk.jobs.models import AddCredit, Job
 from gridtalk.jobs.services import job_request
@@ -47,11 +50,42 @@ class Village:
     unconfirmed: AddCredit
     switch_job: Job
     alert_id: int
+    device: RegisteredDevice
+    output: RegisteredFeature
 
 
 def user_make(name: str, group: str) -> User:
     """A user in one of the groups that the migration makes."""
     return User.objects.create_user(name, PASSWORD, group=Group.objects.get(name=group))
+
+
+def device_make() -> RegisteredDevice:
+    """A registered device which is online and has said a temperature and a word."""
+    device = device_register(
+        registration=Registration(
+            protocol="v2",
+            address="6d9f4c1e-0f5c-4b8e-9d52-1f1f3a8f7a10",
+            name="Plant box 7",
+            dm_name="Plantbox",
+            version="0123456789abcdef",
+            features=(
+                Feature("Temperature-I", "idf", ("float",)),
+                Feature("Note-I", "idf", (None,)),
+                Feature("Luminance-O", "odf", ("int",)),
+            ),
+        ),
+        source="127.0.0.1",
+    ).device
+    now = clock.now()
+    RegisteredDevice.objects.filter(pk=device.pk).update(
+        online=True, state_at=now, last_seen_at=now, last_data_at=now
+    )
+    for name, value in (("Temperature-I", [21.5]), ("Note-I", ["<b>dry</b>"])):
+        feature = device.features.get(name=name)
+        device.features.filter(pk=feature.pk).update(last_value=value, last_at=now, state="ok")
+        DfSample.objects.create(feature=feature, at=now, value=value)
+    device.refresh_from_db()
+    return device
 
 
 @transaction.atomic
@@ -100,6 +134,7 @@ def village_make() -> Village:
     switch_job = job_request(kind="turn_off", circuit=circuit, user=admin)
     raised = alert_raise(kind="low_credit", meter=meter, circuit=circuit)
     system_log_create(source="kannel", text="the connection was refused")
+    device = device_make()
     return Village(
         admin=admin,
         viewer=viewer,
@@ -115,4 +150,6 @@ def village_make() -> Village:
         unconfirmed=AddCredit.objects.get(pk=unconfirmed.pk),
         switch_job=switch_job,
         alert_id=raised.alert.pk,
+        device=device,
+        output=device.features.get(name="Luminance-O"),
     )

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from gridtalk.core.errors import SetupError
 from gridtalk.demo.curves import EARLY, HOUSEHOLD, SHOP
+from gridtalk.demo.devices import Workshop
 from gridtalk.demo.history import history_write
 from gridtalk.demo.living import Living, neighbours_make
 from gridtalk.demo.network import Network
@@ -26,7 +27,7 @@ from gridtalk.demo.village import (
 )
 from gridtalk.grid.models import Meter
 from gridtalk.grid.services import meter_retire
-from gridtalk.messaging.models import CommunicationInterface
+from gridtalk.messaging.models import CommunicationInterface, IoTtalkInterface
 from gridtalk.users.models import User
 from gridtalk.users.services import user_create, user_get, user_password_set
 
@@ -78,6 +79,8 @@ def day_play(server: Server, *, phones: PhonesDoor, once: bool, pace_s: float, s
     _welcome(teller, server, password, village.row.name)
     began = time.monotonic()
     with network:
+        if not once:
+            _workshop(server, network, village, prefix, teller).begin()
         try:
             story.play()
         except StoryFailed as error:
@@ -106,9 +109,10 @@ def _admin_password_set() -> str:
 
 def _village_make(network: Network, server: Server, start: datetime, seed: int) -> Village:
     """A new village; those of earlier demos on the same data are retired."""
-    for earlier in Meter.objects.filter(retired_at=None):
+    # The workshop's devices live on, with their meters.
+    for earlier in Meter.objects.filter(retired_at=None, registered_device=None):
         meter_retire(meter=earlier)
-    CommunicationInterface.objects.update(active=False)
+    CommunicationInterface.objects.exclude(kind=IoTtalkInterface.KIND).update(active=False)
     prefix = f"+25677{Meter.objects.count() + 1:03d}"
     interface, gateway = interface_make(
         network,
@@ -163,6 +167,22 @@ def _neighbours_make(
         now=start + timedelta(days=1),
         named=name_free,
         seed=seed,
+    )
+
+
+def _workshop(
+    server: Server, network: Network, village: Village, prefix: str, teller: Teller
+) -> Workshop:
+    return Workshop(
+        network=network,
+        gateway=village.gateway,
+        interface=village.interface,
+        server_url=server.url,
+        folder=server.data_dir / "workshop",
+        zone=ZONE,
+        prefix=prefix,
+        operator=user_get(name=ADMIN),
+        tell=lambda text: teller.plain(text, "bold"),
     )
 
 

@@ -20,9 +20,11 @@ from urllib.parse import unquote_to_bytes
 
 import urllib3
 
+from gridtalk.core.errors import NotFound
 from gridtalk.demo.air import DELIVERED, SMSC_TOOK, Air, Faults, decoded, expanded
 from gridtalk.demo.courier import Courier, Errand
 from gridtalk.demo.network_http import NetworkServer
+from gridtalk.demo.plugs import PlugBoard
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +123,8 @@ class Network:
         self._keep = keep
         self._listener = listener
         self._phones_key = phones_key
+        #: The devices that run beside the villages.
+        self.plugs = PlugBoard()
         self.carried: list[Carried] = []
         self.answered: dict[str, Carried] = {}
         self.refused: dict[str, int] = {}
@@ -140,7 +144,8 @@ class Network:
         return self
 
     def stop(self) -> None:
-        """Stop; texts under way are dropped."""
+        """Stop; texts under way are dropped, and devices lose their power."""
+        self.plugs.pull_all()
         self._courier.stop()
         self._server.shutdown()
         self._server.server_close()
@@ -212,7 +217,7 @@ class Network:
         The status and what was wrong: 403 for a wrong key (or where there is none), 400 for a body
         that is none, 404 for a phone or gateway that is not in this network, 202 where it is sent.
         """
-        if not self._phones_key or not hmac.compare_digest(key.encode(), self._phones_key.encode()):
+        if not self._opens(key):
             return HTTPStatus.FORBIDDEN, "wrong key"
         try:
             given = json.loads(body)
@@ -225,6 +230,28 @@ class Network:
             return HTTPStatus.NOT_FOUND, "no such phone or gateway in this network"
         self.say(sender, receiver, text)
         return HTTPStatus.ACCEPTED, "sent"
+
+    def plug_turned(self, key: str, body: bytes) -> tuple[int, str]:
+        """Pull or put in a device's plug: a JSON object of ``address`` and ``on``.
+
+        The status and what was wrong, as :meth:`said`; 404 for a device that is not of this demo.
+        """
+        if not self._opens(key):
+            return HTTPStatus.FORBIDDEN, "wrong key"
+        try:
+            given = json.loads(body)
+            address, on = str(given["address"]), bool(given["on"])
+        except (ValueError, KeyError, TypeError):
+            return HTTPStatus.BAD_REQUEST, "a JSON object with address and on is needed"
+        try:
+            self.plugs.turn(address, on=on)
+        except NotFound as error:
+            return HTTPStatus.NOT_FOUND, str(error)
+        return HTTPStatus.ACCEPTED, "done"
+
+    def _opens(self, key: str) -> bool:
+        mine = self._phones_key
+        return bool(mine) and hmac.compare_digest(key.encode(), mine.encode())
 
     def hand_in(self, gateway: Gateway, carried: Carried) -> bool:
         """Hand one text to the server; whether it answered that it has it."""

@@ -53,16 +53,19 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, text)
 
     def do_POST(self) -> None:
-        """What the demo's page lets a phone say: ``POST /phones/<key>``."""
+        """What the demo's pages do: ``POST /phones/<key>`` says a phone's text, ``/plugs/<key>``
+        pulls a device's plug."""
         length = self.headers.get("Content-Length", "")
         place, _, key = urlsplit(self.path).path.rpartition("/")
-        if place != "/phones":
+        network = self.server.network
+        doors = {"/phones": network.said, "/plugs": network.plug_turned}
+        if place not in doors:
             self._answer(HTTPStatus.NOT_FOUND, "Unknown request.")
         elif not length.isdecimal() or int(length) > LONGEST_BODY:
             self.close_connection = True
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long")
         else:
-            self._answer(*self.server.network.said(key, self.rfile.read(int(length))))
+            self._answer(*doors[place](key, self.rfile.read(int(length))))
 
     def _answer(self, status: int, text: str) -> None:
         body = text.encode()

@@ -4,7 +4,7 @@ A chart is ``{"title", "unit", "kind", "x", "series": [{"label", "y"}]}``; ``x``
 1970, ``y`` numbers or null. Never more than :data:`MOST_POINTS` a series: longer ones are thinned.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -50,11 +50,17 @@ DEFAULT_SPAN = "7d"
 
 def span_get(name: str) -> Span:
     """The span of that name, the default for none; :class:`UserError` where there is no such."""
+    return span_of(SPANS, name or DEFAULT_SPAN)
+
+
+def span_of(spans: Mapping[str, Span], name: str) -> Span:
+    """One of these spans; :class:`UserError` names them where it is none."""
     try:
-        return SPANS[name or DEFAULT_SPAN]
+        return spans[name]
     except KeyError:
         raise UserError(
-            _("“%(name)s” is no span; choose 24h, 7d or 30d.") % {"name": name[:20]}
+            _("“%(name)s” is no span; choose %(names)s.")
+            % {"name": name[:20], "names": ", ".join(spans)}
         ) from None
 
 
@@ -75,10 +81,10 @@ def meter_charts(*, meter: Meter, span: Span) -> list[Chart]:
     for circuit in circuits:
         points = energy.get(circuit.pk, [])
         if circuit.is_main:
-            charts.append(_chart(_("Mains: %(what)s") % {"what": title}, "Wh", "bars", points))
+            charts.append(chart(_("Mains: %(what)s") % {"what": title}, "Wh", "bars", points))
         else:
             owner = circuit.account.name if circuit.account else ""
-            small = _chart(owner or circuit.pin, "Wh", "bars", points)
+            small = chart(owner or circuit.pin, "Wh", "bars", points)
             charts.append(small | {"small": True, "href": f"/circuits/{circuit.pk}"})
     charts[1:1] = _power_unit(meter, span)
     return charts
@@ -99,12 +105,12 @@ def circuit_charts(*, circuit: Circuit, span: Span) -> list[Chart]:
         [(row["meter_time"], row["use_time_s"] / 60) for row in rows], clock.zone(meter.time_zone)
     )
     charts = [
-        _chart(_("Energy a day") if span.daily else _("Energy an hour"), "Wh", "bars", energy),
-        _chart(_("Time in use"), "min", "bars", used),
+        chart(_("Energy a day") if span.daily else _("Energy an hour"), "Wh", "bars", energy),
+        chart(_("Time in use"), "min", "bars", used),
     ]
     if not circuit.is_main:
         credit: list[Point] = [(row["meter_time"], row["credit"]) for row in rows]
-        charts.insert(1, _chart(_("Credit"), "", "steps", credit))
+        charts.insert(1, chart(_("Credit"), "", "steps", credit))
     return charts
 
 
@@ -164,12 +170,13 @@ def _power_unit(meter: Meter, span: Span) -> list[Chart]:
     ]
     battery: list[Point] = [(row["meter_time"], row["battery_volts"]) for row in rows]
     return [
-        _chart(_("Solar power"), "W", "line", solar),
-        _chart(_("Battery"), "V", "level", battery),
+        chart(_("Solar power"), "W", "line", solar),
+        chart(_("Battery"), "V", "level", battery),
     ]
 
 
-def _chart(title: str, unit: str, kind: str, points: Sequence[Point]) -> Chart:
+def chart(title: str, unit: str, kind: str, points: Sequence[Point]) -> Chart:
+    """A chart of one series, thinned; ``kind`` is ``bars``, ``line``, ``steps`` or ``level``."""
     thin = thinned(points)
     return {
         "title": title,

@@ -1,0 +1,122 @@
+"""Forms of the pages of registered devices."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gridtalk.grid.models import Meter
+from gridtalk.grid.services import MOST_CIRCUITS
+from gridtalk.iottalk.models import RegisteredFeature
+from gridtalk.web.forms import zone_choices
+from gridtalk.web.words import DEVICE_STATES, choices
+
+LONGEST_VALUE = 2000
+MOST_METERS = 500
+
+
+class DeviceFilterForm(forms.Form):
+    """Which devices to list."""
+
+    q = forms.CharField(label=gettext_lazy("Name, model or meter"), required=False, max_length=64)
+    state = forms.ChoiceField(label=gettext_lazy("State"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        shown = {name: word for name, word in DEVICE_STATES.items() if name != "new"}
+        self.fields["state"] = forms.ChoiceField(
+            label=gettext_lazy("State"), required=False, choices=choices(shown)
+        )
+
+
+class BindForm(forms.Form):
+    """The meter which a device is."""
+
+    meter = forms.ModelChoiceField(
+        label=gettext_lazy("Meter"), queryset=Meter.objects.none(), empty_label=None
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        free = Meter.objects.filter(retired_at__isnull=True, registered_device__isnull=True)
+        choosable = free.filter(
+            Q(pk__in=free.order_by("name").values("pk")[:MOST_METERS])
+        ).order_by("name")
+        self.fields["meter"] = forms.ModelChoiceField(
+            label=gettext_lazy("Meter"), queryset=choosable
+        )
+
+
+class NewMeterForm(forms.Form):
+    """A meter made of a device."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=64)
+    circuits = forms.IntegerField(
+        label=gettext_lazy("Consumers' circuits"), min_value=1, max_value=MOST_CIRCUITS, initial=2
+    )
+    time_zone = forms.ChoiceField(
+        label=gettext_lazy("Time zone"), choices=zone_choices, initial="UTC"
+    )
+    location = forms.CharField(label=gettext_lazy("Place"), max_length=128, required=False)
+
+
+class SendForm(forms.Form):
+    """A value for each parameter of an ODF; one field with a JSON list where it names no types."""
+
+    def __init__(self, *args: Any, feature: RegisteredFeature, **kwargs: Any) -> None:
+        kwargs.setdefault("prefix", f"f{feature.pk}")
+        super().__init__(*args, **kwargs)
+        self.types = [str(one) for one in feature.params if isinstance(one, str)]
+        if len(self.types) != len(feature.params):
+            self.types = []
+        if not self.types:
+            self.fields["value"] = forms.CharField(
+                label=_("Value"),
+                max_length=LONGEST_VALUE,
+                help_text=_("A number, a word, or a JSON list such as [1, 2]."),
+            )
+        for place, type_name in enumerate(self.types):
+            self.fields[f"p{place}"] = _field(place, type_name)
+
+    def value(self) -> list[Any]:
+        """The list to send, once the form is valid."""
+        if self.types:
+            return [
+                _plain(self.cleaned_data[f"p{place}"], name)
+                for place, name in enumerate(self.types)
+            ]
+        text = self.cleaned_data["value"]
+        try:
+            read = json.loads(text, parse_constant=_refuse)
+        except ValueError:
+            read = text
+        return read if isinstance(read, list) else [read]
+
+
+def _field(place: int, type_name: str) -> forms.Field:
+    label = f"{place + 1}: {type_name}"
+    match type_name:
+        case "int":
+            return forms.IntegerField(label=label, min_value=-(2**53), max_value=2**53)
+        case "float":
+            return forms.FloatField(label=label, widget=forms.NumberInput(attrs={"step": "any"}))
+        case "bool" | "boolean":
+            return forms.BooleanField(label=label, required=False)
+        case _:
+            return forms.CharField(label=label, max_length=LONGEST_VALUE, required=False)
+
+
+def _plain(value: Any, type_name: str) -> Any:
+    if type_name in {"int", "float", "bool", "boolean", "string"}:
+        return value
+    try:
+        return json.loads(value, parse_constant=_refuse)
+    except ValueError:
+        return value
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)

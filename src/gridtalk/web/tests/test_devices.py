@@ -1,0 +1,221 @@
+"""The pages of registered devices: what they show, what they keep to themselves, what they do."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from gridtalk.core import clock
+from gridtalk.grid.models import Meter
+from gridtalk.iottalk.models import DfSample, FeatureSend, RegisteredDevice, RegisteredFeature
+from gridtalk.iottalk.services.registration import device_register
+from gridtalk.iottalk.wire_registration import Feature, Registration
+from gridtalk.messaging.services import interface_create
+from gridtalk.testing_village import Village
+from gridtalk.users.models import AuditEntry
+from gridtalk.web.views import devices
+
+METER_FEATURES = (
+    Feature("PrimaryLog-I", "idf", ("string",)),
+    Feature("JobDone-I", "idf", ("int",)),
+    Feature("Job-O", "odf", ("string",)),
+    Feature("Ack-O", "odf", ("string",)),
+)
+
+
+def meter_device() -> RegisteredDevice:
+    """A device that could be a meter."""
+    registration = Registration("v2", "0aa0f2de-2f0e-4d52-8a64-5b0f1fd1f3c1", name="Box",
+                                features=METER_FEATURES)  # fmt: skip
+    return device_register(registration=registration, source="127.0.0.1").device
+
+
+@pytest.mark.parametrize(
+    ("label", "query", "is_there"),
+    [
+        ("all", "", True),
+        ("by name", "?q=plant", True),
+        ("by model", "?q=Plantbox", True),
+        ("another word", "?q=Xylophone", False),
+        ("never by its secret address", "?q=6d9f4c1e-0f5c-4b8e-9d52-1f1f3a8f7a10", False),
+        ("online", "?state=online", True),
+        ("offline", "?state=offline", False),
+        ("gone", "?state=gone", False),
+        ("waiting", "?state=waiting", False),
+    ],
+)
+def test_the_list(label: str, query: str, is_there: bool, village: Village, admin: Client) -> None:
+    text = admin.get(f"/devices{query}").content.decode()
+    assert (f"/devices/{village.device.pk}" in text) is is_there, label
+    assert ("No device is like that." in text) is not is_there, label
+
+
+def test_without_devices_it_says_how_they_come(village: Village, admin: Client) -> None:
+    village.device.delete()
+    text = admin.get("/devices").content.decode()
+    assert "No device has registered yet." in text
+    assert "/iottalk/v2" in text
+
+
+def test_a_device_with_its_values(village: Village, admin: Client) -> None:
+    text = admin.get(f"/devices/{village.device.pk}").content.decode()
+    for shown in ("Plant box 7", "online", "Temperature-I", "21.5", "Luminance-O", "Plantbox"):
+        assert shown in text, shown
+    # What a device says is text, whatever it looks like.
+    assert "&lt;b&gt;dry&lt;/b&gt;" in text
+    assert "<b>dry" not in text
+
+
+def test_the_address_is_for_those_who_may_bind(
+    village: Village, admin: Client, viewer: Client
+) -> None:
+    address = f"/devices/{village.device.pk}"
+    assert village.device.address in admin.get(address).content.decode()
+    seen = viewer.get(address).content.decode()
+    assert village.device.address not in seen
+    assert village.device.handle in seen
+
+
+def test_the_charts_are_of_numbers_and_of_the_span(village: Village, admin: Client) -> None:
+    feature = RegisteredFeature.objects.get(name="Temperature-I")
+    DfSample.objects.create(feature=feature, at=clock.now() - timedelta(hours=3), value=[19])
+    DfSample.objects.create(feature=feature, at=clock.now() - timedelta(minutes=6), value=["?"])
+    for span, values in (("10m", [None, 21.5]), ("24h", [19.0, None, 21.5])):
+        found = admin.get(f"/devices/{village.device.pk}/series?span={span}").json()
+        assert [chart["title"] for chart in found["charts"]] == ["Temperature-I"]
+        assert found["charts"][0]["series"][0]["y"] == values
+    answer = admin.get(f"/devices/{village.device.pk}/series?span=1y")
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "sent"),
+    [
+        ("a number", "7", [7]),
+        ("no number", "seven", None),
+        ("nothing", "", None),
+        ("a number with a point", "7.5", None),
+    ],
+)
+def test_sending_a_value(
+    label: str, value: str, sent: list[Any] | None, village: Village, admin: Client
+) -> None:
+    address = f"/devices/{village.device.pk}/features/{village.output.pk}/send"
+    answer = admin.post(address, {f"f{village.output.pk}-p0": value})
+    assert answer.status_code == (302 if sent else 400), label
+    assert [row.value for row in FeatureSend.objects.all()] == ([sent] if sent else [])
+
+
+def test_an_output_without_types_takes_json_or_a_word(village: Village, admin: Client) -> None:
+    RegisteredFeature.objects.filter(pk=village.output.pk).update(params=[None])
+    address = f"/devices/{village.device.pk}/features/{village.output.pk}/send"
+    for value, sent in (("[1, 2]", [1, 2]), ("on", ["on"]), ("NaN", ["NaN"]), ('{"a": 1}', None)):
+        FeatureSend.objects.all().delete()
+        answer = admin.post(address, {f"f{village.output.pk}-value": value})
+        if sent is None:
+            assert answer.status_code in {302, 400}
+        elif answer.status_code == 302:
+            assert [row.value for row in FeatureSend.objects.all()] == [sent], value
+        else:
+            assert sent == [1, 2]  # one parameter, two values: said so, not cut
+            assert answer.status_code == 400
+
+
+def test_an_input_takes_nothing(village: Village, admin: Client) -> None:
+    feature = RegisteredFeature.objects.get(name="Temperature-I")
+    answer = admin.post(
+        f"/devices/{village.device.pk}/features/{feature.pk}/send", {f"f{feature.pk}-p0": "1"}
+    )
+    assert answer.status_code == 400
+    assert not FeatureSend.objects.exists()
+
+
+def test_bound_to_a_meter_and_parted(village: Village, admin: Client) -> None:
+    interface_create(kind="iottalk", name="devices", sms_interface=village.interface)
+    box = meter_device()
+    page = f"/devices/{box.pk}"
+    assert "It could be a meter" in admin.get(page).content.decode()
+    made = admin.post(
+        f"{page}/meter",
+        {"name": "Workshop", "circuits": 2, "time_zone": "Africa/Kampala", "location": "bench"},
+    )
+    meter = Meter.objects.get(name="Workshop")
+    assert made.status_code == 302
+    assert made["Location"] == f"/meters/{meter.pk}"
+    assert meter.device_address == box.handle
+    assert "It is the meter Workshop" in admin.get(page).content.decode()
+    assert admin.post(f"{page}/remove").status_code == 409
+    assert admin.post(f"{page}/free").status_code == 302
+    box.refresh_from_db()
+    assert box.meter is None
+    assert admin.post(f"{page}/bind", {"meter": meter.pk}).status_code == 302
+    box.refresh_from_db()
+    assert box.meter == meter
+    actions = list(AuditEntry.objects.values_list("action", flat=True))
+    assert {"device_bind", "device_unbind"} <= set(actions)
+
+
+def test_what_cannot_be_a_meter_says_what_it_lacks(village: Village, admin: Client) -> None:
+    text = admin.get(f"/devices/{village.device.pk}").content.decode()
+    assert "It cannot be a meter. It lacks:" in text
+    assert "Job-O" in text
+    interface_create(kind="iottalk", name="devices", sms_interface=village.interface)
+    answer = admin.post(
+        f"/devices/{village.device.pk}/meter", {"name": "x", "circuits": 1, "time_zone": "UTC"}
+    )
+    assert answer.status_code == 400
+    assert "it has no" in answer.content.decode()
+    assert not Meter.objects.filter(name="x").exists()
+
+
+def test_an_approval(village: Village, admin: Client, viewer: Client) -> None:
+    page = f"/devices/{village.device.pk}"
+    assert admin.post(f"{page}/let-in").status_code == 409
+    RegisteredDevice.objects.filter(pk=village.device.pk).update(approval_wanted_at=clock.now())
+    assert "Let it register" in admin.get(page).content.decode()
+    assert "Let it register" not in viewer.get(page).content.decode()
+    assert f"{page}" in admin.get("/devices?state=waiting").content.decode()
+    assert admin.post(f"{page}/let-in").status_code == 302
+    village.device.refresh_from_db()
+    assert village.device.approved_until is not None
+
+
+def test_forgetting(village: Village, admin: Client) -> None:
+    assert admin.post(f"/devices/{village.device.pk}/remove").status_code == 302
+    assert not RegisteredDevice.objects.exists()
+    assert not DfSample.objects.exists()
+
+
+class Door:
+    """Stands for the demo's door."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.turned: list[tuple[str, Any]] = []
+
+    def request(self, method: str, address: str, **more: Any) -> "Door":
+        assert method == "POST"
+        self.turned.append((address, json.loads(more["body"])))
+        return self
+
+
+@pytest.mark.parametrize(("status", "answered"), [(202, 302), (404, 400)])
+def test_the_plug_of_the_demo(
+    status: int,
+    answered: int,
+    village: Village,
+    admin: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+) -> None:
+    door = Door(status)
+    monkeypatch.setattr(devices, "_http", door)
+    address = f"/devices/{village.device.pk}/plug"
+    assert admin.post(address, {"plug": "out"}).status_code == answered
+    assert door.turned == [
+        ("http://127.0.0.1:1/plugs/key", {"address": village.device.address, "on": False})
+    ]
+    settings.GRIDTALK_DEMO_PHONES = ""
+    assert admin.post(address, {"plug": "in"}).status_code == 404
