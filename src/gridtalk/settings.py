@@ -285,6 +285,15 @@ FILES_MOST = _number("GRIDTALK_FILES_MOST", 1_000)
 FILES_LARGEST_BYTES = _number("GRIDTALK_FILES_LARGEST_BYTES", 10 * 2**20)
 FILES_TOTAL_BYTES = _number("GRIDTALK_FILES_TOTAL_BYTES", 50 * 2**20)
 FILES_LONGEST_PATH = 100
+#: Limits of one check of a device's code: wall-clock seconds, megabytes of a compiler's memory.
+CHECK_SECONDS = _number("GRIDTALK_CHECK_SECONDS", 30)
+CHECK_MEMORY_MB = _number("GRIDTALK_CHECK_MEMORY_MB", 1024)
+#: How many checks run at once, on all machines together, besides the workers' other tasks.
+CHECKS_AT_ONCE = max(_number("GRIDTALK_CHECKS_AT_ONCE", 1), 1)
+#: Whether C++ is compiled where bubblewrap does not work (docs/security.md says what that means).
+CHECK_WITHOUT_BUBBLEWRAP = _flag("GRIDTALK_CHECK_WITHOUT_BUBBLEWRAP", default=False)
+#: IoTtalk servers on private addresses that device models may be imported from; * is any.
+IMPORT_PRIVATE_HOSTS = _list("GRIDTALK_IMPORT_PRIVATE_HOSTS", "")
 #: The broker of the devices, mqtt://user:password@host:port (mqtts:// for TLS); empty: our own.
 GRIDTALK_MQTT_URL = os.environ.get("GRIDTALK_MQTT_URL", "")
 #: The host and port of the broker as devices reach it; empty: the host by which they reach us.
@@ -315,9 +324,7 @@ DEVICE_REGISTRATIONS_PER_MINUTE_IN_ALL = _number(
 #: Requests a second of one v1 device, for each web process; five times as many at once.
 DEVICE_REQUESTS_PER_SECOND = _number("GRIDTALK_DEVICE_REQUESTS_PER_SECOND", 20)
 #: The same for all v1 devices behind one address.
-DEVICE_REQUESTS_PER_SECOND_OF_SOURCE = _number(
-    "GRIDTALK_DEVICE_REQUESTS_PER_SECOND_OF_SOURCE", 500
-)
+DEVICE_REQUESTS_PER_SECOND_OF_SOURCE = _number("GRIDTALK_DEVICE_REQUESTS_PER_SECOND_OF_SOURCE", 500)
 #: Device models of v1 whose boards never send their password-key; they are taken without.
 DEVICE_KEYLESS_MODELS = _list("GRIDTALK_DEVICE_KEYLESS_MODELS", "")
 #: A v1 device that neither said nor asked anything for so long is offline.

@@ -81,18 +81,19 @@ def registration_admit(*, source: str) -> None:
             raise Wait("too many registrations", seconds)
 
 
-def request_admit(*, address: str) -> None:
-    """One request of a v1 device. Raises :class:`Wait`."""
-    rate = settings.DEVICE_REQUESTS_PER_SECOND
-    if seconds := _limiter.take("request", address, rate=rate, burst=5 * rate):
-        raise Wait("too many requests of this device", seconds)
+def request_admit(*, address: str, source: str) -> None:
+    """One request of a v1 device from that IP address. Raises :class:`Wait`."""
+    for what, kind, name, rate in (
+        ("of this device", "device", address, settings.DEVICE_REQUESTS_PER_SECOND),
+        ("from this address", "source", source, settings.DEVICE_REQUESTS_PER_SECOND_OF_SOURCE),
+    ):
+        if seconds := _limiter.take(kind, name, rate=rate, burst=5 * rate):
+            raise Wait(f"too many requests {what}", seconds)
 
 
-def stranger_admit(*, source: str) -> None:
-    """One more request that was refused from that address. Raises :class:`Wait`."""
-    rate = settings.DEVICE_REQUESTS_PER_SECOND
-    if seconds := _limiter.take("stranger", source, rate=rate, burst=5 * rate):
-        raise Wait("too many requests that were refused", seconds)
+def event_admit(*, device_id: int) -> bool:
+    """Whether open pages are told of one more message of a device: two a second, four at once."""
+    return not _limiter.take("event", str(device_id), rate=2, burst=4)
 
 
 def note_admit(*, name: str) -> bool:

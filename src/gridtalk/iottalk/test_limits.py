@@ -39,10 +39,19 @@ def test_all_sources_together_are_limited(clock: list[float], settings: Any) -> 
 def test_a_device_is_limited(clock: list[float], settings: Any) -> None:
     settings.DEVICE_REQUESTS_PER_SECOND = 2
     for _ in range(10):
-        limits.request_admit(address="aa")
-    with pytest.raises(limits.Wait, match="this device; wait 1 s"):
-        limits.request_admit(address="aa")
-    limits.request_admit(address="bb")
+        limits.request_admit(address="aa", source="10.0.0.1")
+    with pytest.raises(limits.Wait, match="of this device; wait 1 s"):
+        limits.request_admit(address="aa", source="10.0.0.1")
+    limits.request_admit(address="bb", source="10.0.0.1")
+
+
+def test_invented_devices_of_one_source_are_limited(clock: list[float], settings: Any) -> None:
+    settings.DEVICE_REQUESTS_PER_SECOND_OF_SOURCE = 4
+    for number in range(20):
+        limits.request_admit(address=str(number), source="10.0.0.1")
+    with pytest.raises(limits.Wait, match="from this address"):
+        limits.request_admit(address="new", source="10.0.0.1")
+    limits.request_admit(address="new", source="10.0.0.2")
 
 
 def test_the_log_is_not_filled(clock: list[float]) -> None:

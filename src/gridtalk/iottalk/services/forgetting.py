@@ -1,0 +1,50 @@
+"""Devices that came once: anyone may register, so what nobody bound does not stay for ever."""
+
+from django.conf import settings
+from django.db import transaction
+
+from gridtalk.core import clock
+from gridtalk.core.errors import Conflict
+from gridtalk.core.events import events_notify
+from gridtalk.iottalk.models import DfSample, RegisteredDevice
+from gridtalk.iottalk.notices import Notice, notice_send
+from gridtalk.users import audit
+from gridtalk.users.models import Permission, User
+from gridtalk.users.permissions import permission_check
+
+#: Devices deleted at once, each with its features and its log.
+BATCH = 500
+
+
+def devices_forget() -> int:
+    """Delete devices without a meter that left, or were silent, ``DEVICE_FORGOTTEN_AFTER`` ago.
+
+    Their samples go with the retention of samples. Returns how many devices were deleted.
+    """
+    before = clock.now() - settings.DEVICE_FORGOTTEN_AFTER
+    old = RegisteredDevice.objects.filter(
+        meter__isnull=True, online=False, registered_at__lt=before
+    ).exclude(last_seen_at__gte=before)
+    count = 0
+    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        still = RegisteredDevice.objects.filter(pk__in=ids, meter__isnull=True, online=False)
+        count += still.delete()[1].get("iottalk.RegisteredDevice", 0)
+    return count
+
+
+@transaction.atomic
+def device_forget(*, device: RegisteredDevice, user: User | None) -> None:
+    """Delete a device with what it said and its log. Needs ``GRID``.
+
+    One that is started again registers anew. Raises :class:`Conflict` where it is a meter's.
+    """
+    if user is not None:
+        permission_check(user, Permission.GRID)
+    device = RegisteredDevice.objects.select_for_update().get(pk=device.pk)
+    if device.meter_id is not None:
+        raise Conflict(f"device “{device.name}” is a meter's: part them first")
+    DfSample.objects.filter(feature__in=device.features.values("pk")).delete()
+    audit.audit(user=user, action="device_forget", target=f"device {device.name} {device.handle}")
+    notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)
+    events_notify([f"device:{device.pk}", "devices"])
+    device.delete()
