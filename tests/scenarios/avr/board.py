@@ -3,7 +3,6 @@
 import binascii
 import json
 import os
-import shutil
 import subprocess
 import time
 import tty
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import wait_until
 
 NEEDED = [
     ("/usr/bin/avr-g++", "gcc-avr"),
@@ -62,7 +60,7 @@ class Board:
         tty.setraw(self._theirs)
         self.port = os.ttyname(self._theirs)
         self._process: subprocess.Popen[bytes] | None = None
-        self._number = 0
+        self._number = 100
         self._input = b""
         self.lines: list[str] = []
 
@@ -105,16 +103,21 @@ class Board:
     def say(self, text: str) -> None:
         """Send a line and await its answer, again and again as a bridge does."""
         self._number += 1
-        line = f"{self._number} {text}".encode()
         answer = f"={self._number}"
+        count = len(self.lines)
         for _ in range(5):
-            os.write(self._theirs, b"\n%b*%04x\n" % (line, binascii.crc_hqx(line, 0)))
+            self.put(f"{self._number} {text}")
             end = time.monotonic() + 2
             while time.monotonic() < end:
-                if answer in self.read():
+                if answer in self.read()[count:]:
                     return
                 time.sleep(0.01)
         pytest.fail(f"the board does not answer to {text}: {self.lines}")
+
+    def put(self, text: str) -> None:
+        """Send a line once."""
+        line = text.encode()
+        os.write(self._theirs, b"\n%b*%04x\n" % (line, binascii.crc_hqx(line, 0)))
 
     def await_line(self, start: str, after: int = 0, seconds: float = 15) -> str:
         """The first line that starts so, of those after so many."""
@@ -122,8 +125,11 @@ class Board:
         def found() -> str | None:
             return next((x for x in self.read()[after:] if x.startswith(start)), None)
 
-        line: str = wait_until(found, what=f"a line {start}…; there are {self.lines}",
-                               seconds=seconds)  # fmt: skip
+        end = time.monotonic() + seconds
+        while (line := found()) is None:
+            if time.monotonic() > end:
+                pytest.fail(f"no line {start}…; there are {self.lines}", pytrace=False)
+            time.sleep(0.02)
         return line
 
     def values(self, feature: str, after: int = 0) -> list[Any]:
@@ -140,8 +146,3 @@ def program_fits(folder: Path, *arguments: str) -> None:
     print(f"{folder.name}: {program} bytes of program, {memory} bytes of memory")
     assert program <= PROGRAM_BYTES
     assert memory <= MEMORY_BYTES - STACK_BYTES
-
-
-def installed() -> bool:
-    """Whether the compiler is there."""
-    return shutil.which("avr-g++") is not None

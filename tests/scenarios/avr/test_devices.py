@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_every_device_fits_an_uno_and_reports(name: str, runner: Path, tmp_path:
         version = board.await_line("?")
         assert version[1:] in next(folder.glob("*.ino")).read_text()
         board.say("! ffff 850000000")
+        time.sleep(2)
         board.say("! ffff 850003600")  # an hour later: what reports by the hour does so
         board.await_line(first_idf(folder), seconds=30)
     finally:

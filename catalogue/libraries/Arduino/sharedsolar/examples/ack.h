@@ -1,0 +1,3 @@
+The gateway has stored a message.
+// ***[runs_content]***
+meter.ack(data.text(0));
