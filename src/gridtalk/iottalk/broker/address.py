@@ -5,8 +5,9 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
+from gridtalk.core import secrets
 from gridtalk.core.errors import SetupError
-from gridtalk.iottalk import credentials
+from gridtalk.iottalk import credentials, topics
 from gridtalk.iottalk.broker.kinds import Kind, broker_kind
 
 PLAIN_PORT = 1883
@@ -109,3 +110,14 @@ def _public(text: str, asked_host: str) -> tuple[str, int, bool]:
 
 def _host_of(request_host: str) -> str:
     return urlsplit(f"//{request_host}").hostname or "127.0.0.1"
+
+
+def data_subscription() -> str:
+    """What every process of the device server subscribes to for the data of all devices.
+
+    A shared subscription whose group is a secret: Mosquitto lets everybody join a group (2.0 does
+    not check subscriptions), gives each message to one member, and drops it where that one may not
+    read it. A device that knew the group would swallow what others say.
+    """
+    group = secrets.signature("mqtt-group", topics.ROOT)
+    return f"$share/{group}/{topics.idf('+', '+', '+')}"

@@ -16,7 +16,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from amqtt.adapters import ReaderAdapter, StreamReaderAdapter, StreamWriterAdapter, WriterAdapter
@@ -34,6 +34,7 @@ from gridtalk.iottalk import credentials, topics
 from gridtalk.iottalk.models import SHARDS, RegisteredDevice
 
 CONNECT_SECONDS = 10
+_CLOSE_SECONDS = 1
 #: Bytes a second of one device; above it the reading pauses, and TCP slows the device down.
 DEVICE_BYTES_PER_SECOND = 256 * 1024
 #: Reads a second; a short packet takes about five.
@@ -152,6 +153,19 @@ class _Reader(StreamReaderAdapter):  # type: ignore[misc]  # amqtt has no types
             await asyncio.sleep(max(0.0, self._second + 1 - now))
 
 
+class _Writer(StreamWriterAdapter):  # type: ignore[misc]  # amqtt has no types
+    """Writes for amqtt; closes for certain, also where the other side has gone or does not read."""
+
+    async def close(self) -> None:
+        self.is_closed = True
+        self._writer.close()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            self._writer.transport.abort()
+
+
 class EmbeddedBroker(Broker):  # type: ignore[misc]  # amqtt has no types
     """amqtt's broker with our rules. Overrides what amqtt 0.12 does not let a plugin do."""
 
@@ -161,17 +175,28 @@ class EmbeddedBroker(Broker):  # type: ignore[misc]  # amqtt has no types
         super().__init__(BrokerConfig(listeners={_LISTENER: listener}, plugins={}))
         self._doorman = doorman
         self._stops = False
+        self._connections: set[asyncio.Task[None]] = set()
         self._largest_bytes = settings.DEVICE_MESSAGE_LARGEST_BYTES + _PACKET_OVERHEAD_BYTES
 
     async def shutdown(self) -> None:
         self._stops = True
         await super().shutdown()
+        for connected in self._connections:
+            connected.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
-        limited = _Reader(reader, self._largest_bytes)
-        await self._client_connected(listener_name, limited, StreamWriterAdapter(writer))
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        try:
+            limited = _Reader(reader, self._largest_bytes)
+            await self._client_connected(listener_name, limited, _Writer(writer))
+        finally:
+            writer.close()
 
     async def _initialize_client_session(
         self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
@@ -185,8 +210,7 @@ class EmbeddedBroker(Broker):  # type: ignore[misc]  # amqtt has no types
                 await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
                 raise AMQTTError(f"{remote_address}:{remote_port} is not let in")
         except (AMQTTError, MQTTError, NoDataError, TimeoutError, OSError, *_NO_MQTT) as error:
-            with suppress(OSError):
-                await writer.close()
+            await writer.close()
             raise AMQTTError(str(error)) from error
         session.clean_session = True
         session.parent = 0
@@ -225,8 +249,7 @@ class EmbeddedBroker(Broker):  # type: ignore[misc]  # amqtt has no types
         except (OSError, *_NO_MQTT) as error:
             # That client's end, nobody else's.
             logger.info("a client sent what is no MQTT: %s", error)
-            with suppress(OSError):
-                await writer.close()
+            await writer.close()
 
     async def _handle_client_session(
         self,
