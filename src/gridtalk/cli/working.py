@@ -80,7 +80,7 @@ async def _run(connected: Any, concurrency: int, queues: list[str] | None) -> No
         _say_ready()
         await connected.run_worker_async(
             queues=queues,
-            concurrency=concurrency,
+            concurrency=concurrency + _checks(queues),
             install_signal_handlers=False,
             shutdown_graceful_timeout=STOP_SECONDS,
             # The net below NOTIFY: a notification that comes while the worker just looked is lost,
@@ -89,6 +89,13 @@ async def _run(connected: Any, concurrency: int, queues: list[str] | None) -> No
             fetch_job_polling_interval=0.1,
             delete_jobs="successful",
         )
+
+
+def _checks(queues: list[str] | None) -> int:
+    """One more task at once for each check that may run, so that no message waits for one."""
+    from django.conf import settings
+
+    return settings.CHECKS_AT_ONCE if queues is None or "checks" in queues else 0
 
 
 async def _watch() -> None:

@@ -6,6 +6,7 @@ from gridtalk.devicetalk.models_base import (
     FileGroup,
     LibraryPoolBase,
 )
+from gridtalk.devicetalk.models_check import DeviceCheck
 from gridtalk.devicetalk.models_code import (
     BasicFile,
     DeviceModel,
@@ -30,6 +31,7 @@ from gridtalk.devicetalk.models_history import DeviceVersion, SaFunctionVersion,
 __all__ = [
     "BasicFile",
     "Device",
+    "DeviceCheck",
     "DeviceDf",
     "DeviceDfHasSaFunction",
     "DeviceFeatureBase",

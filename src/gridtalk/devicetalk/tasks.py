@@ -2,6 +2,7 @@
 
 from procrastinate.contrib.django import app
 
+from gridtalk.devicetalk.services import checking
 from gridtalk.devicetalk.services.cleanup import cleanup
 
 
@@ -10,3 +11,9 @@ from gridtalk.devicetalk.services.cleanup import cleanup
 def cleanup_daily(timestamp: int) -> None:  # noqa: ARG001  the clock's tick, which procrastinate gives
     """Every day at 05:00 UTC; what fails today is cleaned tomorrow."""
     cleanup()
+
+
+@app.task(name=checking.TASK, queue=checking.QUEUE)
+def check(check_id: int) -> None:
+    """One check of a device's code; what a killed worker left is begun again."""
+    checking.device_check_run(check_id=check_id)

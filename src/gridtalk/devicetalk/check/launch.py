@@ -14,9 +14,9 @@ import sys
 NICENESS = 10
 
 
-def limits_set(limits: dict[str, int]) -> None:
+def limits_set(limits: dict[str, float]) -> None:
     """Set them for this process and its children; never above what was set before."""
-    for kind, value in (
+    for kind, limit in (
         (resource.RLIMIT_CPU, limits["cpu_s"]),
         (resource.RLIMIT_AS, limits["memory_bytes"]),
         (resource.RLIMIT_FSIZE, limits["file_bytes"]),
@@ -24,7 +24,7 @@ def limits_set(limits: dict[str, int]) -> None:
         (resource.RLIMIT_NOFILE, 256),
         (resource.RLIMIT_STACK, 64 * 2**20),
     ):
-        hard = resource.getrlimit(kind)[1]
+        hard, value = resource.getrlimit(kind)[1], int(limit)
         if value and (hard == resource.RLIM_INFINITY or value + 2 < hard):
             # CPU time: the soft limit is told of, the hard one is a plain kill.
             resource.setrlimit(kind, (value, value + 2 * (kind == resource.RLIMIT_CPU)))
