@@ -7,13 +7,14 @@ starts at once.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 
-PR_SET_PDEATHSIG = 1
+#: So often it looks whether its starter lives. The kernel's own signal (PR_SET_PDEATHSIG) comes
+#: when the *thread* that started us ends.
+LOOK_S = 0.5
 
 
 def _power_off(*_signal: object) -> None:
@@ -27,11 +28,16 @@ def main(parent: int, command: list[str]) -> int:
         os.setpgid(0, 0)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _power_off)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         return 1
-    code = subprocess.call(command)  # noqa: S603  what our starter names
+    process = subprocess.Popen(command)  # noqa: S603  what our starter names
+    while True:
+        try:
+            code = process.wait(LOOK_S)
+            break
+        except subprocess.TimeoutExpired:
+            if os.getppid() != parent:
+                _power_off()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)  # what the program left behind
     return code

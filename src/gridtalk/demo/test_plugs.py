@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -83,6 +84,18 @@ def test_the_device_ends_with_a_starter_that_is_killed(tmp_path: Path) -> None:
     pids = pids_of(tmp_path)
     process.kill()
     process.wait()
+    assert gone(pids)
+
+
+def test_the_device_outlives_the_thread_that_put_it_in(plug: Plug) -> None:
+    thread = threading.Thread(target=plug.put_in)
+    thread.start()
+    thread.join()
+    pids = pids_of(plug.folder)
+    time.sleep(0.3)
+    assert plug.is_in
+    assert all(psutil.pid_exists(pid) for pid in pids)
+    plug.pull()
     assert gone(pids)
 
 
