@@ -179,3 +179,28 @@ def test_other_ways_are_refused_in_json(method: str, path: str, status: int) -> 
 def test_a_body_needs_its_length() -> None:
     answer = put(body=b"", headers={"transfer-encoding": "chunked"}, CONTENT_LENGTH="")
     assert answer.status_code == 411
+
+
+@pytest.mark.parametrize(
+    ("label", "path", "headers", "status", "reason"),
+    [
+        ("not our host", f"{BASE}/{ADDRESS}", {"host": "box.lan"}, 400, "GRIDTALK_ALLOWED_HOSTS"),
+        ("no address of ours", "/iottalk/v3/a", {}, 404, "address"),
+    ],
+)
+def test_what_is_refused_before_the_address_says_why_too(
+    label: str, path: str, headers: dict[str, str], status: int, reason: str
+) -> None:
+    answer = Client().put(path, b"{}", content_type="application/json", headers=headers)
+    assert answer.status_code == status
+    assert reason in answer.json()["reason"]
+
+
+def test_our_own_bug_says_so_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(http_v2, "device_register", fail)
+    answer = put()
+    assert answer.status_code == 500
+    assert answer.json()["reason"]

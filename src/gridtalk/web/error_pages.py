@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -31,10 +32,16 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
+def is_device(request: HttpRequest) -> bool:
+    """Whether a device asks, by IoTtalk."""
+    return request.path.startswith("/iottalk/")
+
+
 def error_response(
     request: HttpRequest, status: int, text: str, *, number: str = ""
 ) -> HttpResponse:
-    """The answer to an error: JSON ``{"error": text}`` for the API, else a page in plain words.
+    """The answer to an error: JSON ``{"error": text}`` for the API, ``{"reason": text}`` for
+    devices, else a page in plain words.
 
     ``number`` names a bug in the server's log.
     """
@@ -43,6 +50,8 @@ def error_response(
     if is_api(request):
         body = {"error": text, "number": number} if number else {"error": text}
         return JsonResponse(body, status=status)
+    if is_device(request):
+        return JsonResponse({"reason": text}, status=status)
     context = {"title": TITLES.get(status, TITLES[400]), "text": text, "number": number}
     return render(request, "web/error.html", context, status=status)
 
@@ -65,8 +74,16 @@ def _default_text(status: int) -> str:
     return _("The server did not understand what was sent.")
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400; its texts are for programmers, so they are not shown."""
+    if isinstance(exception, DisallowedHost) and is_device(request):
+        # Whoever sets up a device reads it, and has no other way to find out.
+        return error_response(
+            request,
+            400,
+            "the server does not know this name or address as its own: "
+            "its operator adds it to GRIDTALK_ALLOWED_HOSTS",
+        )
     return error_response(request, 400, "")
 
 
