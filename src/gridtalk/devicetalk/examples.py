@@ -149,6 +149,8 @@ class _Examples:
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text:
             self.notes.append(Problem(path, "it is not UTF-8 text, so no function is made from it"))
             return
         name = path.rpartition("/")[2].partition(".")[0]

@@ -1,0 +1,421 @@
+"""The workshop's calls, and strangers, other users, wrong and hostile input."""
+
+import ast
+import io
+import json
+import zipfile
+from copy import deepcopy
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from gridtalk.api.root import api
+from gridtalk.api.tests.workshop import BASIC_FILE, DOCUMENT, Caller, Workshop
+from gridtalk.devicetalk import models
+from gridtalk.devicetalk.testing import library_of
+from gridtalk.devicetalk.testing_hostile import PATHS, TEXTS
+from gridtalk.files.models import File, UploadBatch
+from gridtalk.files.services import file_put
+from gridtalk.users.models import Permission
+
+pytestmark = pytest.mark.django_db
+
+TYPE = {"type": "idf", "params": ["int"]}
+FUNCTION: dict[str, Any] = {"name": "f", "code": []}
+MODEL = {"name": "M", "features": [{"name": "A", **TYPE}]}
+NEW = {"language": "Python", "basic_file": "base", **TYPE, **FUNCTION}
+ENDED = {"upload_batch": 1}
+#: Every call of the workshop: who may, whose thing it is about ("" = everybody's), a good body.
+CALLS: dict[str, tuple[Permission, str, Any]] = {
+    "GET device": (Permission.VIEW, "", None),
+    "POST device": (Permission.DEVICES, "", DOCUMENT),
+    "GET device/{device_id}": (Permission.VIEW, "device", None),
+    "PUT device/{device_id}?revision=1": (Permission.DEVICES, "device", DOCUMENT),
+    "DELETE device/{device_id}": (Permission.DEVICES, "device", None),
+    "POST device/{device_id}/clone": (Permission.DEVICES, "device", {"name": "x"}),
+    "POST device/{device_id}/share": (Permission.WORKSHOP, "device", None),
+    "GET device/{device_id}/zip": (Permission.VIEW, "device", None),
+    "GET device/{device_id}/tree": (Permission.VIEW, "device", None),
+    "GET device/{device_id}/tree/file?path=sa.py": (Permission.VIEW, "device", None),
+    "GET device/{device_id}/history": (Permission.VIEW, "device", None),
+    "GET device/{device_id}/history/{number}": (Permission.VIEW, "device", None),
+    "GET device/{device_id}/diff?old=1&new=1": (Permission.VIEW, "device", None),
+    "POST device/{device_id}/restore": (Permission.DEVICES, "device", {"number": 1}),
+    "GET function?libs={key}&device={device_id}": (Permission.VIEW, "device", None),
+    "GET function/new/{language}/{basic_file}?dftype=idf": (Permission.VIEW, "", None),
+    "PUT function/new": (Permission.DEVICES, "", NEW),
+    "GET function/L/{example_id}": (Permission.VIEW, "", None),
+    "POST function/L/{example_id}": (Permission.DEVICES, "", TYPE),
+    "GET function/S/{function_id}": (Permission.VIEW, "function", None),
+    "POST function/S/{function_id}": (Permission.DEVICES, "function", FUNCTION),
+    "DELETE function/S/{function_id}?device={device_id}": (Permission.DEVICES, "function", None),
+    "GET function/S/{function_id}/history": (Permission.VIEW, "function", None),
+    "GET function/S/{function_id}/history/{number}": (Permission.VIEW, "function", None),
+    "GET function/S/{function_id}/diff?old=1&new=1": (Permission.VIEW, "function", None),
+    "POST function/S/{function_id}/restore": (Permission.DEVICES, "function", {"number": 1}),
+    "GET library/{language}/{basic_file}": (Permission.VIEW, "", None),
+    "PUT library/{language}/{basic_file}": (Permission.DEVICES, "upload", ENDED),
+    "GET library/{key}": (Permission.VIEW, "library", None),
+    "DELETE library/{key}": (Permission.DEVICES, "library", None),
+    "PUT file": (Permission.DEVICES, "", {"paths": ["a"]}),
+    "POST file/{upload}": (Permission.DEVICES, "upload", None),
+    "GET file/{uuid}": (Permission.VIEW, "file", None),
+    "GET languages": (Permission.VIEW, "", None),
+    "PUT languages": (Permission.WORKSHOP, "", {"name": "Rust"}),
+    "DELETE languages/{language_id}": (Permission.WORKSHOP, "", None),
+    "GET basicfiles": (Permission.VIEW, "", None),
+    "PUT basicfiles": (
+        Permission.WORKSHOP, "upload", {"language": "Python", "name": "b", **ENDED}
+    ),
+    "GET basicfiles/{basic_file_id}": (Permission.VIEW, "", None),
+    "GET basicfiles/{basic_file_id}/zip": (Permission.VIEW, "", None),
+    "DELETE basicfiles/{basic_file_id}": (Permission.WORKSHOP, "", None),
+    "GET devicemodels": (Permission.VIEW, "", None),
+    "PUT devicemodels": (Permission.WORKSHOP, "", MODEL),
+    "GET devicemodels/{device_model_id}": (Permission.VIEW, "", None),
+    "DELETE devicemodels/{device_model_id}": (Permission.WORKSHOP, "", None),
+}  # fmt: skip
+OWNED = [call for call, (_may, whose, _body) in CALLS.items() if whose]
+
+
+@pytest.fixture
+def workshop() -> Workshop:
+    return Workshop()
+
+
+@pytest.fixture
+def ids(workshop: Workshop) -> dict[str, Any]:
+    """The ids of everything that amina has, and of what everybody sees."""
+    device = workshop.device(workshop.maker)
+    opened = workshop.maker.send("PUT", "file", {"paths": ["a/a/a.py"]}).json()
+    file = file_put(owner=device, path="Plant.zip", data=b"1")
+    return {
+        "device_id": device.pk,
+        "function_id": device.functions.get().pk,
+        "key": f"D{library_of(device).pk}",
+        "number": 1,
+        "uuid": file.uuid,
+        "upload": opened["files"][0]["uuid"],
+        "batch": opened["upload_batch"],
+        "language": "Python",
+        "basic_file": "base",
+        "language_id": workshop.basic_file.language_id,
+        "basic_file_id": workshop.basic_file.pk,
+        "example_id": workshop.library.functions.get().pk,
+        "device_model_id": models.DeviceModel.objects.get().pk,
+    }
+
+
+def sent(caller: Caller, call: str, ids: dict[str, Any]) -> Any:
+    """What the call answers to that caller."""
+    method, _, path = call.partition(" ")
+    body = CALLS[call][2]
+    if isinstance(body, dict) and "upload_batch" in body:
+        body = {**body, "upload_batch": ids["batch"]}
+    return caller.send(method, path.format(**ids), body)
+
+
+def counts() -> list[int]:
+    """How much of everything there is."""
+    return [
+        model.objects.count()
+        for model in (models.Device, models.SaFunction, models.SaFunctionVersion, models.Library,
+                      models.DeviceLibrary, models.DeviceVersion, models.Language,
+                      models.BasicFile, models.DeviceModel, File, UploadBatch)
+    ]  # fmt: skip
+
+
+def test_every_call_is_in_the_table() -> None:
+    """A new call is tested the moment it is listed."""
+    described = {
+        f"{method.upper()} {address.removeprefix('/api/')}"
+        for address, methods in api.get_openapi_schema(path_prefix="/api/")["paths"].items()
+        for method, operation in methods.items()
+        if operation["tags"][0].startswith(("workshop", "files"))
+    }
+    named = {"upload": "uuid", "example_id": "function_id"}
+    table = {call.partition("?")[0].format_map(_Names(named)) for call in CALLS}
+    assert table == described
+
+
+class _Names(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"
+
+    def __getitem__(self, key: str) -> str:
+        return f"{{{self.get(key, key)}}}"
+
+
+def test_a_stranger_opens_nothing(workshop: Workshop, ids: dict[str, Any]) -> None:
+    before = counts()
+    for call in CALLS:
+        answer = sent(workshop.stranger, call, ids)
+        assert answer.status_code == 401, call
+        assert answer["WWW-Authenticate"] == "Bearer", call
+    assert counts() == before
+
+
+@pytest.mark.parametrize("who", ["viewer", "maker"])
+def test_who_lacks_the_permission_changes_nothing(
+    workshop: Workshop, ids: dict[str, Any], who: str
+) -> None:
+    caller = getattr(workshop, who)
+    before = counts()
+    refused = 0
+    for call, (permission, _whose, _body) in CALLS.items():
+        if not caller.user.may(permission):
+            answer = sent(caller, call, ids)
+            assert answer.status_code == 403, call
+            assert "may not" in answer.json()["error"], call
+            refused += 1
+    assert refused == {"viewer": 21, "maker": 7}[who]
+    assert counts() == before
+
+
+def test_the_view_group_sees_what_everybody_has(workshop: Workshop) -> None:
+    device = workshop.device()
+    for path in (f"device/{device.pk}", f"device/{device.pk}/zip", f"device/{device.pk}/tree"):
+        assert workshop.viewer.get(path).status_code == 200, path
+    for path in ("device", "languages", "basicfiles", "devicemodels", "library/Python/base"):
+        assert workshop.viewer.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize("call", OWNED)
+def test_nobody_hears_of_anothers_things(
+    workshop: Workshop, ids: dict[str, Any], call: str
+) -> None:
+    """Not even that they are there: the answer is that of a thing which is not."""
+    who = workshop.admin if CALLS[call][0] is Permission.WORKSHOP else workshop.other
+    before = counts()
+    answer = sent(who, call, ids)
+    if call == "POST device/{device_id}/share":
+        assert answer.status_code == 200, "an administrator shares any device"
+        return
+    assert answer.status_code == 404, answer.content
+    other = {**ids, "device_id": 2**31 - 1, "function_id": 2**62, "key": "D999999999",
+             "uuid": uuid4(), "upload": uuid4(), "batch": 2**62}  # fmt: skip
+    nothing = sent(who, call, other)
+    assert nothing.status_code == 404
+    assert _without_ids(nothing.json()) == _without_ids(answer.json())
+    assert counts() == before
+
+
+def _without_ids(answer: dict[str, Any]) -> str:
+    return "".join(c for c in str(answer["error"]) if not c.isdigit())
+
+
+def test_everybodys_things_are_changed_by_administrators_alone(workshop: Workshop) -> None:
+    device = workshop.device()
+    function = device.functions.get()
+    before = counts()
+    for method, path, body in (
+        ("PUT", f"device/{device.pk}?revision=1", DOCUMENT),
+        ("DELETE", f"device/{device.pk}", None),
+        ("POST", f"device/{device.pk}/restore", {"number": 1}),
+        ("DELETE", f"library/D{library_of(device).pk}", None),
+        ("DELETE", f"function/S/{function.pk}?device={device.pk}", None),
+        ("PUT", "function/new", {**NEW, "device": device.pk, "code": [
+            "def {*df_name*}():", "    {*variable_setup*}", "    return 0"]}),
+    ):  # fmt: skip
+        answer = workshop.maker.send(method, path, body)
+        assert answer.status_code == 403, path
+        assert "is shared with everybody" in answer.json()["error"]
+    assert counts() == before
+    assert workshop.admin.send("DELETE", f"device/{device.pk}").status_code == 204
+
+
+@pytest.mark.parametrize("body", [None, [], "x", 7, {}, {"nonsense": 1}, [[[]]]], ids=str)
+def test_bodies_of_a_wrong_shape(workshop: Workshop, ids: dict[str, Any], body: Any) -> None:
+    for call, (_permission, _whose, good) in CALLS.items():
+        if good is None:
+            continue
+        method, _, path = call.partition(" ")
+        answer = workshop.admin.send(method, path.format(**ids), body)
+        assert answer.status_code in {400, 404}, (call, answer.content)
+        assert answer.json()["error"], call
+
+
+NO_JSON = [
+    b"{",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"name": 1' + b"0" * 9999 + b"}",
+    b"null",
+    b'"\xed\xa0"',
+]
+
+
+@pytest.mark.parametrize("text", NO_JSON, ids=lambda text: ascii(text[:12]))
+def test_bodies_that_are_no_json(workshop: Workshop, text: bytes) -> None:
+    answer = workshop.maker.client.post("/api/device", text, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+IDS = ["0", "-1", "x", "1.5", "2147483648", "99999999999999999999", "%00", "1%20OR%201", "L1", "D0"]
+
+
+@pytest.mark.parametrize("wrong", IDS)
+def test_ids_that_are_none(workshop: Workshop, ids: dict[str, Any], wrong: str) -> None:
+    other = dict.fromkeys(ids, wrong) | {"batch": wrong}
+    for call in CALLS:
+        if "{" in call:
+            answer = sent(workshop.admin, call, other)
+            assert answer.status_code in {400, 404}, (call, answer.status_code, answer.content)
+
+
+LONG = {
+    "a name": ("name", "x" * 93),
+    "no name": ("name", ""),
+    "a blank name": ("name", "  "),
+    "a model": ("device_model", "x" * 101),
+    "a number for a name": ("name", 7),
+    "another part": ("nonsense", 1),
+    "no features": ("device_model", "Unknown"),
+    "features that are none": ("features", {"a": 1}),
+    "an endless pause": ("da", {"server_url": "http://x", "push_interval_s": 1e308}),
+    "no pause": ("da", {"server_url": "http://x", "push_interval_s": 0}),
+    "a text for a pause": ("da", {"server_url": "http://x", "push_interval_s": "1"}),
+    "no server": ("da", {}),
+    "a script for a server": ("da", {"server_url": "javascript:alert(1)"}),
+    "a folder": ("basic_file", {"folder": "/etc"}),
+    "an unknown basic file": ("basic_file", "nothing"),
+    "a NUL in the language": ("language", "Py\x00thon"),
+    "many parameters": ("functions", [{"name": "f", "type": "idf", "params": ["int"] * 51}]),
+    "a line break in a line": ("functions", [{"name": "f", "type": "idf", "code": ["a\nb"]}]),
+    "read-only lines beyond": (
+        "functions", [{"name": "f", "type": "idf", "params": ["int"], "code": ["a"],
+                       "readonly_lines": [7]}],
+    ),
+    "a read-only line before": (
+        "functions", [{"name": "f", "type": "idf", "code": ["a"], "readonly_lines": [-1]}],
+    ),
+    "read-only variables beyond": ("global_variables", {"text": "a", "readonly_lines": [9]}),
+    "a function twice": ("functions", [{"name": "f", "type": "idf"}] * 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "value"), LONG.values(), ids=LONG)
+def test_a_device_is_refused_with(workshop: Workshop, part: str, value: Any) -> None:
+    features = [] if value == "Unknown" else DOCUMENT["features"]
+    answer = workshop.maker.send("POST", "device", {**DOCUMENT, "features": features, part: value})
+    assert answer.status_code in {400, 404}, answer.content
+    assert answer.json()["error"]
+    assert not models.Device.objects.exists()
+    assert not models.SaFunction.objects.exists()
+
+
+def with_text(text: str, name: str) -> dict[str, Any]:
+    """The document with that text wherever a user's text can stand that is no name."""
+    document = deepcopy(DOCUMENT) | {"name": name, "global_variables": {"text": text}}
+    wet = document["functions"][1]
+    wet["code"][2], wet["var_setup"] = text, [text]
+    document["features"][0]["var_setup"] = text
+    document["features"][1].pop("others")
+    return document
+
+
+def test_no_users_text_is_interpreted(workshop: Workshop) -> None:
+    """Literally in the output, or refused with its reason; test_hostile.py tests every place."""
+    taken = 0
+    for number, (label, text) in enumerate(TEXTS.items()):
+        for name in (text, f"Box {number}"):
+            made = workshop.maker.send("POST", "device", with_text(text, name))
+            if made.status_code != 201:
+                assert made.status_code == 400, (label, made.content)
+                assert len(made.json()["error"]) > 20, label
+                continue
+            taken += 1
+            packed = workshop.maker.get(f"device/{made.json()['id']}/zip")
+            assert packed.status_code == 200, (label, packed.content)
+            folder, files = unpacked(packed.content)
+            assert folder.replace("_", "a").isalnum(), "a safe name, whatever the device's is"
+            sa = files["sa.py"]
+            assert "1337" not in sa, (label, "7 * 191 was computed")
+            assert "root:" not in "".join(files.values()), (label, "a file of the server was read")
+            first = sa.partition("\n")[0].removeprefix("name = ")
+            assert ast.literal_eval(first) == name.strip(), label
+            assert sa.count(text) >= 3, (label, "code, its variables, a feature's variables")
+            break
+    assert taken >= len(TEXTS) - 4, "only NUL, half a character and line breaks in code are refused"
+
+
+def unpacked(data: bytes) -> tuple[str, dict[str, str]]:
+    """The zip's one folder, and its files as text."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        (folder,) = {name.partition("/")[0] for name in names}
+        for entry in archive.infolist():
+            assert ".." not in entry.filename.split("/")
+            assert (entry.external_attr >> 16) & 0o170000 == 0o100000, "a file, no link"
+        return folder, {
+            name.partition("/")[2]: archive.read(name).decode() for name in names
+        }  # fmt: skip
+
+
+def test_hostile_texts_in_a_library(workshop: Workshop) -> None:
+    """A library's code is copied; its examples are values of the template, never templates."""
+    files: dict[str, bytes] = {}
+    for number, given in enumerate(TEXTS.values()):
+        text = given.encode("utf-8", "surrogatepass")
+        files[f"lib/lib/code{number}.py"] = text
+        files[f"lib/examples/f{number}.py"] = (
+            b"# ***[var_define]***\n" + text + b"\n# ***[runs_content]***\n" + text + b"\n"
+        )
+    batch = workshop.maker.upload(files)
+    taken = workshop.maker.send("PUT", "library/Python/base", {"upload_batch": batch})
+    assert taken.status_code == 200, taken.content
+    library = taken.json()["library"]
+    assert len(taken.json()["notes"]) == 2, "NUL and half a character are no text"
+    stored = {row["path"]: row["uuid"] for row in library["files"]}
+    for path, content in files.items():
+        assert workshop.other.get(f"file/{stored[path]}").content == content
+    assert len(library["library_functions"]) == len(TEXTS) - 2
+    for function in library["library_functions"]:
+        begun = workshop.maker.get(
+            "function/new/Python/base", dftype="idf", dfparam="int",
+            library_function=function["id"],
+        )  # fmt: skip
+        assert begun.status_code == 200, begun.content
+        assert begun.json()["var_setup"] == function["fields"]["var_define"].split("\n")
+
+
+def test_hostile_paths_are_refused_by_name(workshop: Workshop) -> None:
+    before = counts()
+    for label, path in PATHS.items():
+        answer = workshop.maker.send("PUT", "file", {"paths": ["lib/lib/good.py", path]})
+        assert answer.status_code == 400, label
+        error = answer.json()["error"].replace("\\\\", "\\")
+        assert not path.isprintable() or path[:40] in error, (label, error)
+    assert counts() == before
+
+
+@pytest.mark.parametrize("where", ["languages", "devicemodels", "basicfiles"])
+def test_hostile_names_in_the_catalogue(workshop: Workshop, where: str) -> None:
+    taken = 0
+    for label, name in TEXTS.items():
+        body: dict[str, Any] = {"name": name}
+        if where == "devicemodels":
+            body["features"] = [{"name": name[:100], "type": "idf", "params": ["int"]}]
+        if where == "basicfiles":
+            body |= {"language": "Python", "upload_batch": workshop.admin.upload(BASIC_FILE)}
+        answer = workshop.admin.send("PUT", where, body)
+        if answer.status_code == 200:
+            taken += 1
+            assert answer.json()["name"] == name.strip(), label
+            listed = workshop.viewer.get(where).json()
+            assert name.strip() in [row["name"] for row in listed], label
+        else:
+            assert answer.status_code == 400, (label, answer.content)
+            assert answer.json()["error"], label
+    assert taken > 5
+
+
+def test_a_query_with_a_nul(workshop: Workshop) -> None:
+    for path in ("device?search=%00", "devicemodels?search=%00", "library/%00/base",
+                 "library/Python/%00", "function/new/Python/%00?dftype=idf",
+                 "function/new/Python/base?dftype=idf&dfparam=%00"):  # fmt: skip
+        answer = workshop.maker.client.get(f"/api/{path}")
+        assert answer.status_code == 400, path
+        assert "Traceback" not in json.dumps(answer.json())
