@@ -77,7 +77,7 @@ def test_python_that_would_break_a_compiler(label: str, code: str) -> None:
     began = time.monotonic()
     outcome = python_check(code)
     assert outcome.state in {"passed", "failed"}, label
-    assert time.monotonic() - began < 15, label
+    assert time.monotonic() - began < 30, label
     for message in outcome.messages:
         assert len(message.text) <= 1000, label
 
@@ -172,7 +172,7 @@ def test_hostile_cxx(
         policy = tools.Policy(TIGHT, without_bubblewrap=True)
         began = time.monotonic()
         outcome = cxx_check(code.format(secret=secret.name), policy)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     assert "SECRET" not in repr(outcome), label
     assert "root:" not in repr(outcome), label
     errors = [one.text for one in outcome.messages if one.severity == "error"]
@@ -306,18 +306,20 @@ def test_programs_are_ended_with_all_that_they_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("SECRET_OF_THE_SERVER", "SECRET")
-    limits = sandbox.Limits(seconds=0.4, output_bytes=4096, memory_bytes=5 * 10**8)
+    # What ends by itself has time to, on a busy machine as well.
+    seconds = 0.4 if stopped in {"time", None} else 20
+    limits = sandbox.Limits(seconds=seconds, output_bytes=4096, memory_bytes=5 * 10**8)
     began = time.monotonic()
     with sandbox.sandbox(isolation, {"a": b""}, limits) as box:
         command = [sandbox.python(), "-I", "-S", "-c", f"import os, signal, time\n{script}"]
         ran = box.run(command)
-        assert time.monotonic() - began < 5, label
+        assert time.monotonic() - began < 25, label
     # None: the first process of a namespace ends the others, or holds their output.
     assert stopped is None or ran.stopped == stopped, (label, ran)
     assert ran.stdout.strip()[: len(awaited)] == awaited, (label, ran)
     assert b"SECRET" not in ran.stdout
     assert len(ran.stdout) <= 4096
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 10
     while left := processes_with("sleep(6061)"):
         assert time.monotonic() < deadline, (label, left)
         time.sleep(0.02)
