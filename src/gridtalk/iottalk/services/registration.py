@@ -86,7 +86,7 @@ def device_deregister(*, device: RegisteredDevice, rev: uuid.UUID | None, source
     :class:`Conflict` for an older one, and :class:`NotFound` where it has left already.
     """
     with transaction.atomic():
-        device = RegisteredDevice.objects.select_for_update().get(pk=device.pk)
+        device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
         if device.deregistered_at:
             raise NotFound("this device is not registered")
         if rev is not None and rev != device.rev:
@@ -111,7 +111,7 @@ def _offline(device: RegisteredDevice, now: datetime) -> None:
 
 def _locked(registration: Registration) -> tuple[RegisteredDevice, bool]:
     """The device of that address, locked, and whether it was made now (it is not yet whole)."""
-    found = RegisteredDevice.objects.select_for_update().filter(
+    found = RegisteredDevice.objects.select_for_update(no_key=True).filter(
         protocol=registration.protocol, address=registration.address
     )
     if device := found.first():

@@ -83,7 +83,7 @@ def v1_device_register(*, registration: Registration, key: str, source: str) -> 
     refused = None
     with transaction.atomic():
         known = (
-            RegisteredDevice.objects.select_for_update()
+            RegisteredDevice.objects.select_for_update(no_key=True)
             .filter(protocol="v1", address=registration.address)
             .first()
         )
