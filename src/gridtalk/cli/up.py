@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 import psutil
 
-from gridtalk.cli import COMMANDS, environment, mqtt
+from gridtalk.cli import environment, mqtt
 from gridtalk.cli.options import data_dir, data_dir_option
 from gridtalk.cli.postgres import EmbeddedPostgres
 from gridtalk.cli.supervisor import Child, ChildFailed, Supervisor, stdout_is_utf8
@@ -144,7 +144,7 @@ async def _run(server: EmbeddedPostgres | None, plan: Plan) -> None:
             children_environment,
             plan.folder,
         )
-        if not supervisor.is_stopping() and plan.broker.has_devices and "devices" in COMMANDS:
+        if not supervisor.is_stopping() and plan.broker.has_devices:
             devices = _with_ready_file(
                 "devices", [*gridtalk, "devices"], children_environment, plan.folder
             )

@@ -23,7 +23,7 @@ from gridtalk.iottalk.models import RegisteredDevice
 
 PATIENCE_S = 5.0
 #: A broker that does not listen is waited for only so long: a restart takes less.
-DOWN_PATIENCE_S = 0.7
+DOWN_PATIENCE_S = 1.5
 #: Afterwards nobody waits for it for so long: else a flood of registrations would hold every
 #: thread of the web process.
 DOWN_PAUSE_S = 2.0
