@@ -10,7 +10,14 @@ import click
 
 from gridtalk.cli import environment
 from gridtalk.core.errors import SetupError
-from gridtalk.demo.server import MQTT_PORT, PhonesDoor, Server, free_port, operators_own_forget
+from gridtalk.demo.server import (
+    MQTT_PORT,
+    PhonesDoor,
+    Server,
+    catalogue_store,
+    free_port,
+    operators_own_forget,
+)
 
 PORT = 8000
 
@@ -44,6 +51,7 @@ def demo(*, port: int, once: bool, pace: float, seed: int) -> int:
         with _django(data_dir):
             from gridtalk.demo.day import day_play  # noqa: PLC0415  Django is set up only now
 
+            catalogue_store()
             return day_play(server, phones=phones, once=once, pace_s=pace, seed=seed)
     except KeyboardInterrupt:
         return 0

@@ -72,13 +72,22 @@ class Project:
 
 
 def catalogue_folder(given: Path | None = None) -> Path:
-    """The catalogue's folder: that one, or the one that was shipped with these sources.
+    """The catalogue's folder: that one, or the one that came with these sources or this package.
 
     Raises :class:`SetupError` where there is none.
     """
-    folder = given or Path(__file__).parents[3] / "catalogue"
+    if given is not None:
+        return _catalogue_check(given)
+    installed, beside = Path(__file__).parents[1] / "catalogue", Path(__file__).parents[3]
+    return _catalogue_check(installed if installed.is_dir() else beside / "catalogue")
+
+
+def _catalogue_check(folder: Path) -> Path:
     if not (folder / "basic-files").is_dir():
-        raise SetupError(f"{folder} is no catalogue: it has no folder basic-files")
+        raise SetupError(
+            f"{folder} is no catalogue: it has no folder basic-files. Name one with --catalogue "
+            "or GRIDTALK_CATALOGUE"
+        )
     return folder
 
 
