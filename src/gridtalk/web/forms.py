@@ -56,9 +56,9 @@ def interface_input(label: Any, **options: Any) -> forms.ModelChoiceField[Commun
         found = list(active.values_list("pk", flat=True)[:2])
         return found[0] if len(found) == 1 else None
 
-    return forms.ModelChoiceField(
-        label=label, queryset=active, empty_label=_("choose"), initial=the_only_one, **options
-    )
+    field = forms.ModelChoiceField(label=label, queryset=active, empty_label=_("choose"), **options)
+    field.initial = the_only_one  # given at once, Django would take the empty choice away
+    return field
 
 
 class OnceForm(forms.Form):

@@ -298,7 +298,9 @@ def test_the_only_interface_is_chosen_already(village: Village, admin: Client) -
         assert chosen in admin.get(where).content.decode()
     KannelInterface.objects.create(name="Moov", host="127.0.0.1", username="u", password="p")
     for where in ("/meters/add", "/messages/send"):
-        assert chosen not in admin.get(where).content.decode()
+        text = admin.get(where).content.decode()
+        assert chosen not in text
+        assert '<option value="" selected>choose</option>' in text, "nobody chose the first"
 
 
 def test_a_customer_is_changed(village: Village, admin: Client) -> None:
