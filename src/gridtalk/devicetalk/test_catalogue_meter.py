@@ -1,9 +1,13 @@
 """The SharedSolar meter library: credit, limits, jobs, and power cuts at every write."""
 
 import contextlib
-import importlib.util
+import importlib
 import json
 import os
+import subprocess
+import sys
+import textwrap
+import types
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,13 +20,13 @@ FOLDER = catalogue_folder() / "libraries/Python/sharedsolar/sharedsolar"
 ONE, TWO = "192.168.1.201", "192.168.1.202"
 
 
+PACKAGE = "catalogue_sharedsolar"
+sys.modules[PACKAGE] = types.ModuleType(PACKAGE)
+sys.modules[PACKAGE].__path__ = [str(FOLDER)]
+
+
 def module(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"catalogue_{name}", FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    return importlib.import_module(f"{PACKAGE}.{name}")
 
 
 METER, BOARD = module("meter"), module("board")
@@ -177,6 +181,22 @@ def test_it_reports_more_often_where_asked(tmp_path: Path) -> None:
     assert world.said("PrimaryLog-I") == []
 
 
+def test_the_suns_report(world: World) -> None:
+    world.after(3600)
+    assert world.said("PcuLog-I") == []  # no power conditioning unit
+    world.board.solar_peak_w = 500
+    world.time = 1_700_049_600.0  # noon, UTC
+    world.said("PrimaryLog-I")
+    world.meter.job("mping", 1, METER.MAINS, 0)
+    [[meter_time, *values]] = world.said("PcuLog-I")
+    assert len(meter_time) == 14
+    assert values == [75158.69, 45095.22, 37579.35, 52.0, 6.25, 0.0, 8.33, 60.0, 30.0]
+    world.time += 12 * 3600
+    night = world.board.pcu()
+    assert night[0] > values[0]
+    assert night[3:] == [48.0, 0.0, 1.5, 0.0, 0.0, 25.0]
+
+
 def test_the_last_report_of_a_day_bears_its_date(world: World) -> None:
     world.meter.job("cr", 1, ONE, 100_000)
     times = []
@@ -242,6 +262,61 @@ def test_a_power_cut_at_any_write_neither_loses_nor_doubles_credit(
     for number in (1, 2, 3):
         world.meter.job("cr", number, ONE, 10)
     assert world.one.credit == 30
+
+
+def test_the_fork_that_is_called_goes_on_alone(tmp_path: Path) -> None:
+    """As iottalk-py does it: read here, called in a fork; while the counting thread works."""
+    program = """
+        import multiprocessing, sys, time
+        from sharedsolar.board import SimulatedBoard
+        from sharedsolar.meter import Meter
+
+        board = SimulatedBoard(["192.168.1.201"])
+        board.loads_w = {"192.168.1.201": 3600.0}
+        meter = Meter(board, price_per_kwh=1000, low_credit=0).start(interval_s=0.001)
+        meter.job("cr", 1, "192.168.1.201", 1000)
+
+        def child(pipe):
+            pipe.send("forked")
+            time.sleep(0.3)
+            meter.job("cr", 2, "192.168.1.201", 1000)
+            before = meter.circuits["192.168.1.201"].credit
+            time.sleep(0.3)
+            pipe.send(float(before - meter.circuits["192.168.1.201"].credit))
+            pipe.send([m for m in iter(lambda: meter.next("JobDone-I"), None)])
+
+        context = multiprocessing.get_context("fork")
+        for _ in range(4):  # sooner or later the thread holds the lock when the process forks
+            ours, theirs = context.Pipe()
+            process = context.Process(target=child, args=(theirs,), daemon=True)
+            process.start()
+            assert ours.recv() == "forked"
+            assert ours.poll(10), "the child hangs"
+            counted = ours.recv()
+            done = ours.recv()
+            process.join()
+            assert 0.1 < counted < 1.0, counted  # 1 credit a second
+            assert [values[0] for values in done][-1:] == [2], done
+            try:
+                meter.job("cr", 3, "192.168.1.201", 1000)
+            except ValueError as error:
+                assert "another process" in str(error)
+            else:
+                raise AssertionError("both are the meter")
+            assert meter.next("JobDone-I") is None
+            meter = Meter(board, price_per_kwh=1000, low_credit=0).start(interval_s=0.001)
+            assert 1900 < float(meter.circuits["192.168.1.201"].credit) < 2000
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(FOLDER.parent), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_broken_state_file_stops_the_meter(world: World) -> None:

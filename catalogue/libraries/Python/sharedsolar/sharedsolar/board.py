@@ -1,7 +1,9 @@
 """What measures and switches a meter's circuits: real lines, or simulated households.
 
 A board has ``circuits`` (addresses), ``switch(cid, on)``, ``measure(cid)`` → (power in W, energy in
-Wh since the last call), and ``pcu()`` → the nine values of a PCU report, or None.
+Wh since the last call), and ``pcu()`` → the nine values of a PCU report, or None where there is no
+power conditioning unit: kWh from the sun, into the battery and out of it, battery V, charge and
+discharge, solar A and V, battery °C; None for a value that it does not measure.
 """
 
 import math
@@ -9,11 +11,16 @@ import time
 
 
 class SimulatedBoard:
-    """Households that use more in the evening. ``loads_w`` fixes the load of some circuits."""
+    """Households that use more in the evening, and the sun by day.
 
-    def __init__(self, circuits, now=time.time):
+    ``loads_w`` fixes the load of some circuits; ``solar_peak_w`` is the sun's power at noon, 0 for no
+    power conditioning unit.
+    """
+
+    def __init__(self, circuits, now=time.time, solar_peak_w=0):
         self.circuits = list(circuits)
         self.loads_w = {}
+        self.solar_peak_w = solar_peak_w
         self._now = now
         self._on = dict.fromkeys(self.circuits, False)
         self._measured_at = dict.fromkeys(self.circuits, now())
@@ -32,8 +39,27 @@ class SimulatedBoard:
         return power_w, energy_wh
 
     def pcu(self):
-        """There is no power conditioning unit."""
-        return
+        """The sun's report. All of it follows from the time: energies go on after a restart."""
+        if self.solar_peak_w <= 0:
+            return None
+        days, second = divmod(self._now(), 86400)
+        part = (second / 3600 - 6) / 12  # of the day, from 6 to 18 o'clock
+        sun = max(math.sin(part * math.pi), 0.0)
+        power_w = self.solar_peak_w * sun
+        today = (1 - math.cos(min(max(part, 0.0), 1.0) * math.pi)) / 2
+        solar_kwh = self.solar_peak_w * 24 / math.pi / 1000 * (days + today)
+        values = [
+            solar_kwh,
+            solar_kwh * 0.6,
+            solar_kwh * 0.5,
+            48 + 4 * sun,
+            power_w * 0.6 / 48,
+            0.0 if power_w else 1.5,
+            power_w / 60,
+            60.0 if power_w else 0.0,
+            25 + 5 * sun,
+        ]
+        return [round(value, 2) for value in values]
 
     def _count(self, cid):
         """Count the energy until now; gives the present power."""

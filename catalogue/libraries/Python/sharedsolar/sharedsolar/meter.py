@@ -13,6 +13,8 @@ import time
 from collections import OrderedDict
 from decimal import Decimal, InvalidOperation
 
+from .turn import Turn
+
 MAINS = "192.168.1.200"
 #: Pauses before a message is sent again, in seconds; the last one stays.
 RESEND_S = (10, 30, 60, 300, 900, 3600)
@@ -76,10 +78,11 @@ class Meter:
         self.energy_max_wh = energy_max_wh
         self.report_every_s = report_every_s
         self._now = now
-        self._lock = threading.RLock()
+        self._interval_s = None
         self._due = {}  # reference → (when to send it again, how often it was sent)
         self._unsaved = False
         self._load()
+        self._turn = Turn(f"{path}.turn", self._begun)
         self._unswitched = set(self.circuits)  # whose relay is not yet known to be as it should
         self._switch_pending()
         self._last_tick = self._last_save = self._last_report = now()
@@ -91,7 +94,9 @@ class Meter:
 
         A message is due once, and again after growing pauses until :meth:`ack`.
         """
-        with self._lock:
+        with self._turn.held() as mine:
+            if not mine:
+                return None
             if self._unsaved:
                 self._save()  # nothing is said that a power cut could still undo
             now = self._now()
@@ -105,8 +110,8 @@ class Meter:
 
     def ack(self, reference):
         """The gateway has stored that message: forget it."""
-        with self._lock:
-            if self.outbox.pop(reference, None) is not None:
+        with self._turn.held() as mine:
+            if mine and self.outbox.pop(reference, None) is not None:
                 self._due.pop(reference, None)
                 self._save()
 
@@ -115,7 +120,9 @@ class Meter:
 
         ``kind``: cr (add ``amount`` of credit), con, coff (switch), cping, mping (report now).
         """
-        with self._lock:
+        with self._turn.held() as mine:
+            if not mine:
+                raise ValueError(f"job {job_id}: another process is this meter now")
             if kind not in JOB_KINDS:
                 raise ValueError(f"job {job_id}: unknown kind {kind!r}")
             circuit = self.circuits.get(cid)
@@ -132,8 +139,13 @@ class Meter:
     # What the board's clock calls
 
     def tick(self):
-        """Measure all circuits, count, cut off where a limit is passed, and report each hour."""
-        with self._lock:
+        """Measure all circuits, count, cut off where a limit is passed, and report each hour.
+
+        False where another process is this meter now: then nothing was done.
+        """
+        with self._turn.held() as mine:
+            if not mine:
+                return False
             now = self._now()
             elapsed_s = max(now - self._last_tick, 0.0)
             self._last_tick = now
@@ -156,22 +168,42 @@ class Meter:
                 changed = True
             if changed or now - self._last_save >= SAVE_S:
                 self._save()
+            return True
 
     def start(self, interval_s=1.0):
-        """Call :meth:`tick` from now on, in a thread of its own; gives this meter back."""
+        """Call :meth:`tick` from now on, in a thread of its own; gives this meter back.
 
-        def run():
-            while True:
-                try:
-                    self.tick()
-                except OSError as error:  # the disk is full: go on counting, say it again
-                    print(f"meter: the state cannot be saved: {error}", flush=True)
-                time.sleep(interval_s)
-
-        threading.Thread(target=run, daemon=True).start()
-        return self
+        Where this process forks, the child goes on in its place as soon as it is asked something.
+        """
+        self._interval_s = interval_s
+        with self._turn.held():
+            return self
 
     # Inside
+
+    def _begun(self):
+        """This process is the meter from now on."""
+        if self._saves_of_file() != self.saves:
+            self._load()  # the process before us went on after we were copied
+            self._unswitched.update(self.circuits)
+        if self._interval_s is not None:
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        goes_on = True
+        while goes_on:
+            try:
+                goes_on = self.tick()
+            except OSError as error:  # the disk is full: go on counting, say it again
+                print(f"meter: the state cannot be saved: {error}", flush=True)
+            time.sleep(self._interval_s)
+
+    def _saves_of_file(self):
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                return json.load(file).get("saves", 0)
+        except FileNotFoundError:
+            return 0
 
     def _carry_out(self, kind, circuit, amount):
         if kind == "cr":
@@ -301,6 +333,7 @@ class Meter:
         # References stay unlike any of before, even where the state file was removed.
         self.origin = saved.get("origin") or os.urandom(4).hex()
         self.count = saved.get("count", 0)
+        self.saves = saved.get("saves", 0)  # how often this file was written
         self.hour = saved.get("hour")
         self.jobs = OrderedDict((job_id, True) for job_id in saved.get("jobs", []))
         self.outbox = OrderedDict(saved.get("outbox", []))
@@ -312,6 +345,7 @@ class Meter:
     def _save(self):
         circuits = {cid: circuit.saved() for cid, circuit in self.circuits.items()}
         state = {
+            "saves": self.saves + 1,
             "origin": self.origin,
             "count": self.count,
             "hour": self.hour,
@@ -330,6 +364,7 @@ class Meter:
             os.fsync(folder)
         finally:
             os.close(folder)
+        self.saves += 1
         self._unsaved = False
         self._last_save = self._now()
 
