@@ -34,6 +34,8 @@ PAUSES_S: Final = (5.0, 10.0, 30.0)
 STEADY_TRIES: Final = 20
 #: Then an online device, which takes data perhaps but never answers, is asked so often.
 SLOW_PAUSE_S: Final = 300.0
+#: “Offline” is shown after so long: clients say it as they come back, a second before “online”.
+SETTLE_S: Final = 1.5
 #: So long after an “offline” the device is asked whether that was so, and so often.
 PROBE_S: Final = 5.0
 PROBE_TRIES: Final = 3
@@ -148,6 +150,7 @@ class Session:
         self._early: tuple[Word, str] | None = None
         self._unheard_until = math.inf
         self._lapse_at = math.inf
+        self._hide_at = math.inf
         self._leave_at = math.inf
 
     def may_receive(self, number: int) -> bool:
@@ -177,7 +180,8 @@ class Session:
             return []
         self.rev, self._registered_at, self._leave_at = rev, registered_at, math.inf
         self._links = {feature.number: _Link(feature) for feature in features}
-        self._word, self._word_at, self._lapse_at = "", -math.inf, math.inf
+        self._word, self._word_at = "", -math.inf
+        self._lapse_at = self._hide_at = math.inf
         self._unheard_until = now + UNHEARD_S if self.online else math.inf
         out: list[Output] = [Linked(number, "new") for number in self._links]
         if early and early[1] == rev:
@@ -187,8 +191,8 @@ class Session:
 
     def deregistered(self, now: float) -> list[Output]:
         """The registration has ended: by the device, which says offline too, or by a person."""
-        if not self.online:
-            return self._settled([DropRetained(), Gone()])
+        if not self.online or self._word == "offline":
+            return self._settled(self._left())
         self._leave_at = min(self._leave_at, now + GRACE_S)
         return self._settled([])
 
@@ -197,13 +201,15 @@ class Session:
         if rev != self.rev:
             self._early = (word, rev)
             return [LookAgain()]
-        self._word, self._word_at = word, now
-        self._unheard_until = self._lapse_at = math.inf
         if word == "offline":
-            out = self._offline(now, "the device, or the broker for it, said so")
+            out = self._unlinked(now, doubt=self.online)
             if self._leave_at < math.inf:
-                out += [DropRetained(), Gone()]
+                out += self._left()
+            elif self.online:
+                self._hide_at = now + SETTLE_S
             return self._settled(out)
+        self._word, self._word_at = word, now
+        self._unheard_until = self._lapse_at = self._hide_at = math.inf
         out = self._shown(online=True, why="the device said so")
         return self._settled([*out, Came(), *self._ask_all(now)])
 
@@ -239,8 +245,10 @@ class Session:
         out: list[Output] = []
         if now >= self._leave_at:
             out += [self._command(link, Disconnect) for link in self._links.values()]
-            out += self._shown(online=False, why="its registration has ended")
-            return self._settled([*out, DropRetained(), Gone()])
+            return self._settled(out + self._left())
+        if now >= self._hide_at:
+            self._hide_at = math.inf
+            out += self._shown(online=False, why="the device, or the broker for it, said so")
         if now >= self._unheard_until:
             out += self._offline(now, "nothing was heard of it since the broker began anew")
         elif now >= self._lapse_at:
@@ -258,17 +266,29 @@ class Session:
         self.online = online
         return [Online(online, why)]
 
+    def _left(self) -> list[Output]:
+        """The end: nothing is waited for any more."""
+        out: list[Output] = self._shown(online=False, why="its registration has ended")
+        self._links.clear()
+        self._unheard_until = self._lapse_at = self._hide_at = self._leave_at = math.inf
+        return [*out, DropRetained(), Gone()]
+
     def _flowing(self, at: float, now: float) -> list[Output]:
         """Data of the present registration come, and came after its last word."""
         self._unheard_until = math.inf
         if self._word == "offline":
             self._lapse_at = at + LAPSE_S
+        doubted = self._hide_at < math.inf
+        self._hide_at = math.inf
         out = self._shown(online=True, why="it sends data")
-        return out + self._ask_all(now) if out else out
+        return out + self._ask_all(now) if out or doubted else out
 
     def _offline(self, now: float, why: str) -> list[Output]:
-        """Offline: nothing is connected; one feature asks later whether that was so."""
-        changed = self._shown(online=False, why=why)
+        return self._shown(online=False, why=why) + self._unlinked(now, doubt=True)
+
+    def _unlinked(self, now: float, *, doubt: bool) -> list[Output]:
+        """Nothing is connected; one feature asks later whether that is so, where it is news."""
+        changed: list[Output] = []
         self._unheard_until = self._lapse_at = math.inf
         self._word, self._word_at = "offline", max(self._word_at, now)
         for link in self._links.values():
@@ -276,15 +296,14 @@ class Session:
             if link.state != "new":
                 link.state = "new"
                 changed.append(Linked(link.feature.number, "new"))
-        if changed:
-            first = next(iter(self._links.values()), None)
-            if first is not None:
-                first.due = now + PROBE_S
+        first = next(iter(self._links.values()), None)
+        if first is not None and (doubt or changed):
+            first.due = now + PROBE_S
         return changed
 
     def _proven(self, now: float, why: str) -> list[Output]:
         """The device answered what we sent after its last word: it is there."""
-        self._unheard_until = self._lapse_at = math.inf
+        self._unheard_until = self._lapse_at = self._hide_at = math.inf
         if self._word == "online":
             return []
         stale, self._word, self._word_at = self._word == "offline", "online", now
@@ -340,5 +359,6 @@ class Session:
     def _settled(self, out: list[Output]) -> list[Output]:
         """Note when time alone will change something."""
         waits = [link.due for link in self._links.values()]
-        self.due = min([*waits, self._unheard_until, self._lapse_at, self._leave_at])
+        times = (self._unheard_until, self._lapse_at, self._hide_at, self._leave_at)
+        self.due = min([*waits, *times])
         return out

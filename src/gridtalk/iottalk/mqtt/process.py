@@ -26,7 +26,6 @@ import aiomqtt
 from django.db import Error as DatabaseError
 
 from gridtalk.core.errors import GridtalkError
-from gridtalk.iottalk import topics
 from gridtalk.iottalk.broker import address
 from gridtalk.iottalk.broker.admission import credentials_sync
 from gridtalk.iottalk.broker.embedded import embedded_broker
@@ -199,7 +198,7 @@ class DeviceServer:
         reaching = asyncio.create_task(self._reach())
         try:
             await asyncio.sleep(0)  # the outbox has its client
-            await client.subscribe(topics.DATA_SHARED, qos=1)
+            await client.subscribe(address.data_subscription(), qos=1)
             await self._control.connected(_quiet(subscribe), unsubscribe)
             log.info("connected to the MQTT broker")
             async for _ in client.messages:

@@ -23,7 +23,8 @@ class NewSample(NamedTuple):
     text: str
 
 
-# Locked in order of id, so that processes never wait for each other in a circle.
+# Devices before their features, and each in order of id, here as in a registration: so that nobody
+# waits for each other in a circle. A device which somebody holds is seen with its next message.
 _LAST_VALUES = """
     WITH given AS (
         SELECT * FROM unnest(%s::int[], %s::timestamptz[], %s::text[]) AS g(id, at, value)
@@ -41,7 +42,7 @@ _SEEN = """
     ), locked AS (
         SELECT d.id, g.at FROM registered_devices d JOIN given g USING (id)
         WHERE d.last_data_at IS NULL OR d.last_data_at < g.at - make_interval(secs => %s)
-        ORDER BY d.id FOR NO KEY UPDATE OF d
+        ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
     )
     UPDATE registered_devices d
     SET last_data_at = l.at, last_seen_at = greatest(d.last_seen_at, l.at)
@@ -64,12 +65,12 @@ def samples_store(*, rows: Sequence[NewSample], tell: bool = True, said: bool = 
     with transaction.atomic():
         _copy(rows)
         with connection.cursor() as cursor:
+            if said:
+                cursor.execute(_SEEN, [list(seen), list(seen.values()), SEEN_STEP_S])
             ids = [row.feature_id for row in features]
             cursor.execute(
                 _LAST_VALUES, [ids, [row.at for row in features], [r.text for r in features], ids]
             )
-            if said:
-                cursor.execute(_SEEN, [list(seen), list(seen.values()), SEEN_STEP_S])
         if tell:
             events_notify(f"device:{device_id}" for device_id in seen)
 
