@@ -19,6 +19,7 @@ COMMANDS = {
     "web": "gridtalk.cli.serve:web",
     "worker": "gridtalk.cli.serve:worker",
     "devices": "gridtalk.cli.devices:devices",
+    "broker-config": "gridtalk.cli.broker:broker_config",
     "migrate": "gridtalk.cli.maintain:migrate",
     "verify": "gridtalk.cli.maintain:verify",
     "catalogue": "gridtalk.cli.catalogue:catalogue",

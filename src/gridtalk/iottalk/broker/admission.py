@@ -181,12 +181,16 @@ def credentials_sync() -> bool:
     return changed
 
 
-def password_lines() -> dict[str, str]:
-    """The lines of the whole password file: the server's, and every registered v2 device's."""
-    server = credentials.SERVER_USER
-    lines = {server: password_line(user=server, password=credentials.server_password())}
-    for handle, password in _passwords(None).items():
-        lines[handle] = password_line(user=handle, password=password)
+def password_lines(*, username: str = "", password: str = "") -> dict[str, str]:
+    """The lines of the whole password file: the server's, and every registered v2 device's.
+
+    The server enters as ``username``; empty: with the name and password of our own broker.
+    """
+    server = username or credentials.SERVER_USER
+    server_password = password if username else credentials.server_password()
+    lines = {server: password_line(user=server, password=server_password)}
+    for handle, device_password in _passwords(None).items():
+        lines[handle] = password_line(user=handle, password=device_password)
     return lines
 
 
