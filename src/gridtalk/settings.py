@@ -245,6 +245,7 @@ PROCRASTINATE_IMPORT_PATHS = [
     "gridtalk.alerts.tasks",
     "gridtalk.gateway.tasks",
     "gridtalk.devicetalk.tasks",
+    "gridtalk.iottalk.tasks",
     "gridtalk.iottalk.tasks_devices",
 ]
 #: A drain's task says nothing once it is done.
