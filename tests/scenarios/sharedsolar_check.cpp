@@ -29,6 +29,40 @@ json said(Meter &meter, const std::string &df_name) {
     return messages;
 }
 
+// A PCU's hourly reports, what it does not measure, its failure, and reports that come more often.
+void sun(const std::string &path) {
+    struct Board : sharedsolar::SimulatedBoard {
+        using SimulatedBoard::SimulatedBoard;
+        std::optional<sharedsolar::Pcu> pcu() override {
+            if (fails) throw std::runtime_error("silent");
+            auto values = SimulatedBoard::pcu();
+            if (values) values->back().reset();
+            return values;
+        }
+        bool fails = false;
+    };
+    now_s = 1'700'049'600;  // noon, UTC
+    Board board({ONE}, [] { return now_s; }, 500);
+    Meter meter(board, {1000, 10, 0, 0, 600}, path, [] { return now_s; });
+    meter.tick();
+    now_s += 300;
+    meter.tick();
+    must(said(meter, "PcuLog-I").empty(), "not due yet");
+    now_s += 300;
+    meter.tick();
+    const json reports = said(meter, "PcuLog-I");
+    must(reports.size() == 1 && reports.at(0).size() == 10, "a time and nine values");
+    const json &values = reports.at(0);
+    must(values.at(0).get<std::string>().size() == 14, "its time is the meter's");
+    must(values.at(1) > 10'000 && values.at(1) < 100'000, "kWh since 1970, of 500 W");
+    must(values.at(4) > 51.9 && values.at(4) <= 52, "the battery is full at noon");
+    must(values.at(9).is_null(), "what it does not measure is null");
+    board.fails = true;
+    meter.job("mping", 1, sharedsolar::MAINS, 0);
+    must(said(meter, "PcuLog-I").empty(), "a silent one has no report");
+    must(!said(meter, "PrimaryLog-I").empty(), "and stops no other report");
+}
+
 }  // namespace
 
 int main(int, char **arguments) {
@@ -82,5 +116,7 @@ int main(int, char **arguments) {
     meter.tick();
     const json reports = said(meter, "PrimaryLog-I");
     must(!reports.empty() && reports.back().at(0) == ONE && reports.back().size() == 6, "reports");
+    must(said(meter, "PcuLog-I").empty(), "without a power conditioning unit it reports none");
+    sun(std::string(arguments[1]) + "/sun.json");
     return 0;
 }

@@ -90,22 +90,19 @@ def test_a_device_lives(
 
 
 @pytest.mark.parametrize(
-    "name", sorted({x.stem for x in DEVICES.glob("*-cpp.json")} - {"dummy-cpp"})
+    ("check", "libraries"),
+    [("sharedsolar_check", ["sharedsolar"]), ("libraries_check", ["gpio", "mhz19", "pzem"])],
 )
-def test_every_other_cpp_device_compiles(name: str, tmp_path: Path) -> None:
-    generated(name, tmp_path / "device")
-    compiled(tmp_path / "device")
-
-
-def test_the_cpp_meter_counts_and_forgets_nothing(tmp_path: Path) -> None:
-    library = DEVICES.parent / "libraries/C++/sharedsolar"
+def test_cpp_libraries_without_hardware(check: str, libraries: list[str], tmp_path: Path) -> None:
+    folder = DEVICES.parent / "libraries/C++"
     header, package = HEADERS[1]
     if not Path(header).exists():
         pytest.skip(f"{header} is not there: Debian's package {package}")
-    check = Path(__file__).with_name("sharedsolar_check.cpp")
+    source = Path(__file__).with_name(f"{check}.cpp")
     for command in (
-        ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", str(library), str(check),
-         "-o", "check", "-pthread"],
+        ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror",
+         *(f"-I{folder / library}" for library in libraries), str(source), "-o", "check",
+         "-pthread"],
         ["./check", str(tmp_path)],
     ):  # fmt: skip
         done = subprocess.run(

@@ -9,8 +9,6 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
 #include <ctime>
 #include <deque>
 #include <fstream>
@@ -20,12 +18,12 @@
 #include <set>
 #include <thread>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "sharedsolar/board.hpp"
+#include "sharedsolar/state_file.hpp"
 
 namespace sharedsolar {
 
@@ -50,6 +48,7 @@ struct Limits {
     double low_credit = 100;
     double power_max_w = 0;    // 0: none
     double energy_max_wh = 0;  // of a day; 0: none
+    double report_every_s = 0;  // besides the hourly reports; 0: none
 };
 
 struct Circuit {
@@ -67,7 +66,7 @@ class Meter {
         load();
         for (const auto &cid : board_.circuits()) unswitched_.insert(cid);
         switch_pending();
-        last_tick_ = last_save_ = now_();
+        last_tick_ = last_save_ = last_report_ = now_();
     }
 
     Meter(const Meter &) = delete;
@@ -149,6 +148,10 @@ class Meter {
                 std::cout << "meter: " << cid << ": " << error.what() << std::endl;
             }
         }
+        if (limits_.report_every_s > 0 && now - last_report_ >= limits_.report_every_s) {
+            report_all(now);
+            changed = true;
+        }
         if (changed || now - last_save_ >= SAVE_S) save();
     }
 
@@ -178,10 +181,7 @@ class Meter {
         std::string df_name;
         json values;
     };
-    struct Due {
-        double when = 0;
-        size_t count = 0;
-    };
+    struct Due { double when = 0; size_t count = 0; };
 
     static double shown(Micro credit) { return std::round(double(credit) / MICRO * 100) / 100; }
 
@@ -206,7 +206,7 @@ class Meter {
         } else if (kind == "cping" && circuit) {
             report(cid, *circuit, now_());
         } else if (kind == "mping") {
-            for (const auto &[each, of] : circuits_) report(each, of, now_());
+            report_all(now_());
         }
     }
 
@@ -269,8 +269,7 @@ class Meter {
         const bool new_day = hour_.substr(0, 8) != hour.substr(0, 8);
         // The last report of a day bears that day's date, as its energy is that day's.
         const double start = now - parts.tm_min * 60 - parts.tm_sec - (new_day ? 1 : 0);
-        if (!hour_.empty())
-            for (const auto &[cid, circuit] : circuits_) report(cid, circuit, start);
+        if (!hour_.empty()) report_all(start);
         for (auto &[cid, circuit] : circuits_) {
             if (!new_day) break;
             circuit.watthours = circuit.use_time_s = 0;
@@ -279,6 +278,20 @@ class Meter {
         }
         hour_ = hour;
         save();
+    }
+
+    void report_all(double when) {
+        last_report_ = now_();
+        for (const auto &[cid, circuit] : circuits_) report(cid, circuit, when);
+        try {
+            const auto pcu = board_.pcu();
+            if (!pcu) return;
+            json values = json::array({text(local(when), "%Y%m%d%H%M%S")});
+            for (const auto &value : *pcu) values.push_back(value ? json(*value) : json());
+            post("PcuLog-I", std::move(values));
+        } catch (const std::runtime_error &error) {
+            std::cout << "meter: PCU: " << error.what() << std::endl;
+        }
     }
 
     void report(const std::string &cid, const Circuit &circuit, double when) {
@@ -290,7 +303,9 @@ class Meter {
     void post(const std::string &df_name, json values) {
         unsaved_ = true;
         outbox_.push_back({origin_ + "-" + std::to_string(++count_), df_name, std::move(values)});
-        const auto is_report = [](const Message &message) { return message.df_name == "PrimaryLog-I"; };
+        const auto is_report = [](const Message &message) {
+            return message.df_name == "PrimaryLog-I" || message.df_name == "PcuLog-I";
+        };
         if (static_cast<size_t>(std::count_if(outbox_.begin(), outbox_.end(), is_report)) >
             REPORTS_KEPT) {
             const auto oldest = std::find_if(outbox_.begin(), outbox_.end(), is_report);
@@ -354,31 +369,9 @@ class Meter {
             outbox.push_back(json::array({message.reference, message.df_name, message.values}));
         const json state = {{"origin", origin_}, {"count", count_},   {"hour", hour_},
                             {"jobs", jobs_},     {"outbox", outbox},  {"circuits", circuits}};
-        write_whole(state.dump());
+        write_whole(path_, state.dump());
         unsaved_ = false;
         last_save_ = now_();
-    }
-
-    // Beside its place first, then under its name, each on the disk before the next step.
-    void write_whole(const std::string &content) const {
-        const std::string beside = path_ + ".new";
-        const int file = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        bool good = file >= 0;
-        for (size_t done = 0; good && done < content.size();) {
-            const ssize_t count = write(file, content.data() + done, content.size() - done);
-            good = count > 0;
-            if (good) done += static_cast<size_t>(count);
-        }
-        good = good && fsync(file) == 0;
-        if (file >= 0) good = close(file) == 0 && good;
-        good = good && std::rename(beside.c_str(), path_.c_str()) == 0;
-        if (!good) throw std::runtime_error(path_ + ": " + std::strerror(errno));
-        const auto slash = path_.rfind('/');
-        const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-        const int place = open(folder.c_str(), O_RDONLY | O_CLOEXEC);
-        good = place >= 0 && fsync(place) == 0;
-        if (place >= 0) close(place);
-        if (!good) throw std::runtime_error(folder + ": " + std::strerror(errno));
     }
 
     Board &board_;
@@ -398,6 +391,7 @@ class Meter {
     bool unsaved_ = false;
     double last_tick_ = 0;
     double last_save_ = 0;
+    double last_report_ = 0;
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 };
