@@ -145,6 +145,18 @@ def test_an_honest_will_is_said_and_kept(world: World, people: People) -> None:
     assert ada.is_in()
 
 
+def test_who_enters_is_told_nothing_unasked(world: World, people: People) -> None:
+    server, ada, eve = people
+    ada.publish(topics.control_in(3, ADA), b"online", 2, retain=True)
+    server.wait(lambda: server.heard, "Ada's state")
+    eve.leave()
+    again = world.peer(EVE).entered()
+    assert again.subscribe(topics.control_out(3, EVE), 2)
+    _settle(server, ada)
+    time.sleep(0.1)
+    assert again.heard == []
+
+
 @pytest.mark.parametrize("clean", [True, False], ids=["clean", "lasting"])
 def test_it_cannot_take_anybodys_client_id(world: World, people: People, clean: bool) -> None:
     server, ada, eve = people

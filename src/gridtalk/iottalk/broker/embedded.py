@@ -303,6 +303,14 @@ class EmbeddedBroker(Broker):  # type: ignore[misc]  # amqtt has no types
         if session is None or self._may_publish(session, topic):
             await super()._broadcast_message(session, topic, data, force_qos)
 
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        # At the start of each session amqtt asks for this with everybody's subscriptions.
+        subscribed = self._subscriptions.get(subscription[0], [])
+        if any(held is session for held, _qos in subscribed):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
+
     def _may_publish(self, session: Session, topic: str | None) -> bool:
         return self._doorman.allows(session.username, topic or "", Action.PUBLISH)
 
