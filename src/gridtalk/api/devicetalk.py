@@ -5,6 +5,7 @@ from ninja import NinjaAPI
 
 from gridtalk.api import (
     devicetalk_catalogue,
+    devicetalk_checks,
     devicetalk_devices,
     devicetalk_functions,
     devicetalk_libraries,
@@ -20,6 +21,7 @@ ROUTERS = (
     devicetalk_functions.router,
     devicetalk_libraries.router,
     files.router,
+    devicetalk_checks.router,
     devicetalk_catalogue.router,
 )
 

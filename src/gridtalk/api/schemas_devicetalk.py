@@ -7,7 +7,13 @@ from uuid import UUID
 from ninja import Path, Query, Schema
 from pydantic import Field, StringConstraints
 
-from gridtalk.devicetalk.device_file_schema import DeviceDocument, GlobalVariablesPart, Line, Name
+from gridtalk.devicetalk.device_file_schema import (
+    DeviceDocument,
+    GlobalVariablesPart,
+    Line,
+    Name,
+    SourcePart,
+)
 
 Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 LongId = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -423,3 +429,61 @@ class TextOut(Schema):
     path: str
     size: int
     text: str | None
+
+
+class CheckMessageOut(Schema):
+    """What a compiler or linter said. ``path`` and ``line`` are those of the file in the zip.
+
+    ``part`` is what the user edits (empty: none of theirs), ``function_line`` its line from 1;
+    0 = none. ``df`` and ``function`` are names.
+    """
+
+    severity: Literal["error", "warning", "note"]
+    text: str
+    path: str
+    line: int
+    column: int
+    function: str
+    df: str
+    part: Literal["code", "var_setup", "globals", ""]
+    function_line: int
+
+
+class CheckOut(Schema):
+    """The check of one version of a device's code.
+
+    ``state``: queued, running, passed, failed, skipped (it could not be checked on this server) or
+    broken (the check itself failed).
+    """
+
+    id: int
+    version: str
+    state: str
+    summary: str
+    messages: list[CheckMessageOut]
+    tool: str
+    isolation: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ModelImport(Schema):
+    """A device object of an IoTtalk server; ``keep`` stores its device model (administrators)."""
+
+    server_url: LongText
+    project: LongText
+    device_object: LongText
+    keep: bool = False
+
+
+class ImportedOut(Schema):
+    """The model of a device object, the names of its features in use, and where it is from.
+
+    ``source`` is the part of that name of a device's document.
+    """
+
+    device_model: str
+    features: list[ModelFeatureIO]
+    in_use: list[str]
+    source: SourcePart

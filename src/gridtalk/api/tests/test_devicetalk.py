@@ -11,7 +11,8 @@ from django.test import Client
 from gridtalk.api.tests.workshop import BASIC_FILE, DOCUMENT, Workshop
 from gridtalk.devicetalk import models
 from gridtalk.devicetalk.device_file_schema import DeviceDocument
-from gridtalk.devicetalk.testing import basic_file_make
+from gridtalk.devicetalk.services import importing
+from gridtalk.devicetalk.testing import IDF_INT, basic_file_make
 from gridtalk.files.models import File, UploadBatch
 
 pytestmark = pytest.mark.django_db
@@ -376,3 +377,51 @@ def test_names_of_languages_and_basic_files_are_parts_of_addresses(workshop: Wor
     assert "without a /" in refused.json()["error"]
     basic_file_make("with space ü")
     assert workshop.maker.get("library/Python/with space ü").json() == []
+
+
+def test_a_check_is_asked_for_and_fetched(workshop: Workshop) -> None:
+    maker = workshop.maker
+    device = workshop.device(maker)
+    assert maker.get(f"device/{device.pk}/check").status_code == 404
+    asked = maker.send("POST", f"device/{device.pk}/check")
+    assert asked.status_code == 202
+    assert asked.json()["state"] == "queued"
+    assert asked.json()["version"] == maker.get(f"device/{device.pk}/tree").json()["version"]
+    message = {
+        "severity": "error", "text": "name 'y' is not defined", "path": "sa.py", "line": 3,
+        "column": 0, "function": "read", "df": "Light", "part": "code", "function_line": 2,
+    }  # fmt: skip
+    models.DeviceCheck.objects.update(state="failed", messages=[message])
+    found = maker.get(f"device/{device.pk}/check").json()
+    assert (found["state"], found["messages"]) == ("failed", [message])
+    assert maker.send("POST", f"device/{device.pk}/check").json()["id"] == found["id"]
+
+
+def test_a_device_model_is_imported(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importing.Imported(
+        dm_name="Far", features=(("A", IDF_INT),), in_use=frozenset({"A"}),
+        source_server="http://x", source_project="1", source_device_object="2",
+    )  # fmt: skip
+    asked: list[dict[str, Any]] = []
+
+    def fetch(**given: Any) -> importing.Imported:
+        asked.append(given)
+        return found
+
+    monkeypatch.setattr(importing, "device_model_import", fetch)
+    body = {"server_url": "http://x", "project": "1", "device_object": "2"}
+    got = workshop.maker.send("POST", "devicemodels/import", body)
+    assert got.json() == {
+        "device_model": "Far",
+        "features": [{"name": "A", "type": "idf", "params": ["int"]}],
+        "in_use": ["A"],
+        "source": {"server": "http://x", "project": "1", "device_object": "2"},
+    }
+    assert (
+        workshop.maker.send("POST", "devicemodels/import", body | {"keep": True}).status_code == 403
+    )
+    assert len(asked) == 1, "refused before the server asks"
+    assert (
+        workshop.admin.send("POST", "devicemodels/import", body | {"keep": True}).status_code == 200
+    )
+    assert models.DeviceModel.objects.filter(name="Far").exists()
