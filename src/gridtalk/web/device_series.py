@@ -8,10 +8,12 @@ from django.utils.translation import gettext_lazy
 from gridtalk.core import clock
 from gridtalk.iottalk.models import RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.selectors import sample_list
+from gridtalk.messaging.interfaces.iottalk.wire import SPOKEN
 from gridtalk.web.series import Chart, Span, chart, span_of
 
 #: A device may have hundreds of features; a page draws so many charts.
 MOST_CHARTS = 24
+MOST_LARGE = 6
 MOST_POINTS = 600
 NUMBERS = {"int", "float"}
 
@@ -32,9 +34,9 @@ def device_span_get(name: str) -> Span:
 
 
 def device_charts(*, device: RegisteredDevice, span: Span) -> list[Chart]:
-    """A chart for each number of the device's inputs, in the order of its features."""
-    features = list(device.features.filter(present=True, kind="idf").order_by("number"))
-    wanted = [(feature, place) for feature in features for place in number_places(feature)][
+    """A chart for each number of the device's inputs, in the order of its features; small ones
+    where they are many."""
+    wanted = [(feature, place) for feature in charted(device) for place in number_places(feature)][
         :MOST_CHARTS
     ]
     end = clock.now()
@@ -48,7 +50,16 @@ def device_charts(*, device: RegisteredDevice, span: Span) -> list[Chart]:
     for feature, place in wanted:
         points = [(at, _number(value, place)) for at, value in found.get(feature.pk, [])]
         charts.append(chart(_title(feature, place), "", "line", points))
-    return charts
+    return [one | {"small": True} for one in charts] if len(charts) > MOST_LARGE else charts
+
+
+def charted(device: RegisteredDevice) -> list[RegisteredFeature]:
+    """The inputs whose numbers are drawn: not a meter's reports, which tell of many circuits in
+    turn; the meter's page draws these."""
+    found = device.features.filter(present=True, kind=RegisteredFeature.Kind.IDF)
+    if device.meter_id is not None:
+        found = found.exclude(name__in=SPOKEN)
+    return list(found.order_by("number"))
 
 
 def number_places(feature: RegisteredFeature) -> list[int]:

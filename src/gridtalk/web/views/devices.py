@@ -38,7 +38,13 @@ from gridtalk.iottalk.services.sends import feature_send
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.device_forms import BindForm, DeviceFilterForm, NewMeterForm, SendForm
-from gridtalk.web.device_series import DEVICE_SPANS, device_charts, device_span_get, number_places
+from gridtalk.web.device_series import (
+    DEVICE_SPANS,
+    charted,
+    device_charts,
+    device_span_get,
+    number_places,
+)
 
 DEVICES_PER_PAGE = 50
 RECENT = 30
@@ -109,7 +115,7 @@ def _page(
         "state": registered_device_state(found),
         "inputs": [row for row in rows if row.feature.kind == RegisteredFeature.Kind.IDF],
         "outputs": [row for row in rows if row.feature.kind == RegisteredFeature.Kind.ODF],
-        "has_numbers": any(number_places(row.feature) for row in rows if row.feature.kind == "idf"),
+        "has_numbers": any(number_places(feature) for feature in charted(found)),
         "charts_url": reverse("web:device-series", args=[found.pk]),
         "span": device_span_get(request.GET.get("span", "")),
         "spans": list(DEVICE_SPANS.values()),

@@ -13,6 +13,7 @@ from typing import Any
 
 import urllib3
 from django.conf import settings
+from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -75,7 +76,10 @@ def _consumers() -> list[Circuit]:
             account__phone__gt="",
         )
         .select_related("account", "meter__communication_interface")
-        .order_by("meter_id", "ip_address")[:CONSUMERS]
+        # Those of the workshop's devices first: the villages have many.
+        .order_by(F("meter__registered_device").asc(nulls_last=True), "meter_id", "ip_address")[
+            :CONSUMERS
+        ]
     )
 
 
