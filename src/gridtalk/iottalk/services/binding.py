@@ -10,6 +10,7 @@ reverses them. Credit that its box never confirmed becomes unconfirmed: a person
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from gridtalk.core import clock
@@ -84,15 +85,18 @@ def device_bind(
     so that credit may be sent to it again; by default whether it takes acknowledgements
     (``Ack-O``), as the meter library does. The meter's waiting jobs go to the device at once.
 
-    Raises :class:`UserError` where features or the interface are missing, :class:`Conflict` where
-    one of the two is bound already, the meter is retired, or its present box may still answer for
-    credit.
+    A device whose meter was retired may become another's.
+
+    Raises :class:`UserError` where features, the interface or a v1 device's password-key are
+    missing; :class:`Conflict` where one of the two is bound already, the meter is retired, or its
+    present box may still answer for credit.
     """
     _allowed(user)
-    device = RegisteredDevice.objects.select_for_update().get(pk=device.pk)
+    device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     meter = _meter_locked(meter)
     if device.meter_id == meter.pk:
         return meter
+    _retired_leave(device)
     _fit(device, meter)
     box_change_check(meter=meter)
     credits_settled_check(meter=meter)
@@ -130,7 +134,7 @@ def device_unbind(
     :class:`UserError` where the meter has no phone for ``interface``.
     """
     _allowed(user)
-    device = RegisteredDevice.objects.select_for_update().get(pk=device.pk)
+    device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     if device.meter_id is None:
         raise Conflict(f"device “{device.name}” is no meter's")
     meter = _meter_locked(Meter(pk=device.meter_id))
@@ -170,6 +174,8 @@ def meter_for_device_create(
     ``lang``, limits). Raises what it and :func:`device_bind` raise; then nothing is made.
     """
     _allowed(user)
+    device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
+    _retired_leave(device)
     meter = meter_create(
         name=name,
         communication_interface=_interface(None, interface),
@@ -188,7 +194,7 @@ def device_approve(*, device: RegisteredDevice, user: User | None) -> Registered
     Raises :class:`Conflict` where it did not ask.
     """
     _allowed(user)
-    device = RegisteredDevice.objects.select_for_update().get(pk=device.pk)
+    device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     if device.approval_wanted_at is None:
         raise Conflict(f"device “{device.name}” does not wait for an approval")
     device.approval_wanted_at = None
@@ -214,6 +220,18 @@ def _meter_locked(meter: Meter) -> Meter:
     )
 
 
+def _retired_leave(device: RegisteredDevice) -> None:
+    """A meter that was retired does not keep its device."""
+    if device.meter is None or device.meter.retired_at is None:
+        return
+    Meter.objects.filter(pk=device.meter.pk).update(device_address=f"{UNBOUND}{device.meter.pk}")
+    event_add(
+        kind=DeviceEvent.Kind.UNBOUND, device=device, text=f"meter {device.meter.name}, retired"
+    )
+    device.meter = None
+    device.save(update_fields=["meter"])
+
+
 def _fit(device: RegisteredDevice, meter: Meter) -> None:
     if device.meter is not None:
         raise Conflict(
@@ -227,6 +245,13 @@ def _fit(device: RegisteredDevice, meter: Meter) -> None:
     taken = Meter.objects.filter(device_address=device.handle).exclude(pk=meter.pk).first()
     if taken is not None:
         raise Conflict(f"meter “{taken.name}” has this device's address already")
+    if device.protocol == RegisteredDevice.Protocol.V1 and (
+        not device.key_hash or device.dm_name in settings.DEVICE_KEYLESS_MODELS
+    ):
+        raise UserError(
+            f"device “{device.name}” has no password-key, or its model sends none: anybody could "
+            "speak for the meter. Let it register again, and send its key"
+        )
     if missing := device_features_missing(device=device):
         raise UserError(
             f"device “{device.name}” cannot be a meter: it has no {', '.join(missing)}. Build it "

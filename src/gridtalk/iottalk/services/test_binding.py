@@ -9,7 +9,7 @@ import time_machine
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotAllowed, NotFound, UserError
-from gridtalk.grid.models import MeterChangeSet
+from gridtalk.grid.models import Meter, MeterChangeSet
 from gridtalk.grid.services import meter_create, meter_retire
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.services import binding
@@ -164,6 +164,33 @@ def test_what_cannot_be_bound(bound: DeviceMeter, case: str, reason: str) -> Non
     with pytest.raises(UserError, match=reason):
         binding.device_bind(device=device, meter=meter, user=None, interface=interface)
     assert not DeviceEvent.objects.filter(device=device, text__contains="ml09").exists()
+
+
+@pytest.mark.parametrize(
+    ("key_hash", "dm_name", "fit"),
+    [("k", "Box", True), ("", "Box", False), ("k", "OldBoard", False)],
+)
+def test_a_v1_device_needs_a_key(key_hash: str, dm_name: str, fit: bool, settings: Any) -> None:
+    settings.DEVICE_KEYLESS_MODELS = ["OldBoard"]
+    IoTtalkInterface.objects.create(name="devices")
+    device, meter = device_make(), sms_meter()
+    RegisteredDevice.objects.update(protocol="v1", key_hash=key_hash, dm_name=dm_name)
+    if fit:
+        binding.device_bind(device=device, meter=meter, user=None)
+    else:
+        with pytest.raises(UserError, match="has no password-key"):
+            binding.device_bind(device=device, meter=meter, user=None)
+
+
+def test_a_retired_meter_leaves_its_device_to_another(bound: DeviceMeter) -> None:
+    meter_retire(meter=bound.meter)
+    binding.meter_for_device_create(device=bound.device, user=None, name="ml02", circuits=1)
+    bound.meter.refresh_from_db()
+    assert bound.meter.device_address == f"unbound-{bound.meter.pk}"
+    meter_retire(meter=Meter.objects.get(name="ml02"))
+    binding.device_bind(device=bound.device, meter=sms_meter(), user=None)
+    kinds = list(DeviceEvent.objects.order_by("pk").values_list("kind", flat=True))
+    assert kinds == ["bound", "unbound", "bound", "unbound", "bound"]
 
 
 def test_who_may_only_look_may_not_bind(bound: DeviceMeter) -> None:
