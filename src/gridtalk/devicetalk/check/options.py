@@ -4,7 +4,7 @@ All of it is optional::
 
     [check]
     command = cxx                     ; python, cxx, avr or none; without it: by the SA files' names
-    files = sa.cpp, iottalk.cpp       ; what is compiled; without it: the SA files
+    files = sa.cpp, iottalk.cpp       ; cxx, avr: what is compiled; without it: SA files in C++
     flags = -std=c++17 -Wall -Werror  ; the compiler's, from a list of harmless kinds
     board = mega                      ; avr: uno (as without it) or mega
 """
@@ -27,6 +27,7 @@ BY_ENDING: Mapping[str, Command] = {
     ".cxx": "cxx",
     ".ino": "avr",
 }
+SOURCES = (".cpp", ".cc", ".cxx", ".ino")
 CXX_FLAGS = ("-std=c++17", "-Wall", "-Wextra")
 BOARDS = ("uno", "mega")
 #: No flag that loads a program (-fplugin), passes things on (-Wl,), or leads out of the project.
@@ -41,8 +42,8 @@ _INCLUDE = re.compile(r"-I(\.|[\w./-]+)")
 class CheckOptions:
     """How a device of this basic file is checked.
 
-    ``command`` is None where nothing says how; ``files`` are paths of the tree, placeholders kept;
-    empty ``flags`` are our own.
+    ``command`` is None where nothing says how; ``files`` (of C++) are paths of the tree,
+    placeholders kept; empty ``flags`` are our own.
     """
 
     command: Command | None = None
@@ -68,7 +69,10 @@ def options_read(section: Mapping[str, str], sa: Sequence[str]) -> tuple[CheckOp
     if board not in BOARDS:
         problems.append(f"board = {board}: it is {' or '.join(BOARDS)}")
     files = tuple(x.strip() for x in re.split(r"[,\n]", section.get("files", "")) if x.strip())
-    return CheckOptions(command, files or tuple(sa), flags, board), problems
+    files = files or tuple(path for path in sa if path.endswith(SOURCES))
+    if command in {"cxx", "avr"} and not files:
+        problems.append(f"command = {command}: no SA file is C++; name some in 'files'")
+    return CheckOptions(command, files, flags, board), problems
 
 
 def _by_ending(sa: Sequence[str]) -> Command | None:

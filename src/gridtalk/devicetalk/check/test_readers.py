@@ -156,7 +156,12 @@ def test_any_text_becomes_one_storable_line() -> None:
 def test_options(label: str, section: dict[str, str], sa: list[str], awaited: str | None) -> None:
     options, problems = options_read(section, sa)
     assert (options.command, problems) == (awaited, []), label
-    assert options.files == tuple(sa)
+    assert options.files == tuple(path for path in sa if path.endswith((".cpp", ".ino")))
+
+
+def test_files_of_other_languages_are_not_for_the_cxx_compiler() -> None:
+    options, _ = options_read({}, ["settings.py", "{device_name}.ino", "more.cpp"])
+    assert (options.command, options.files) == ("python", ("{device_name}.ino", "more.cpp"))
 
 
 @pytest.mark.parametrize(
@@ -165,6 +170,7 @@ def test_options(label: str, section: dict[str, str], sa: list[str], awaited: st
         ("command", {"command": "make"}, "command = make"),
         ("unknown", {"run": "make"}, "the option 'run'"),
         ("board", {"board": "due"}, "board = due"),
+        ("nothing to compile", {"command": "cxx"}, "no SA file is C++"),
         *((flag, {"flags": f"-Wall {flag}"}, f"{flag} is not allowed") for flag in (
             "-fplugin=./x.so", "-fplugin", "-Wl,-x", "-Wp,-MD,x", "-Wa,x", "-wrapper", "@args",
             "-B.", "-specs=x", "-include", "/etc/passwd", "-I/etc", "-I../x", "-o", "x.cpp",
@@ -174,7 +180,7 @@ def test_options(label: str, section: dict[str, str], sa: list[str], awaited: st
     ],
 )  # fmt: skip
 def test_options_refused(label: str, section: dict[str, str], awaited: str) -> None:
-    _, problems = options_read(section, ["sa.cpp"])
+    _, problems = options_read(section, ["sa.c"] if label == "nothing to compile" else ["sa.cpp"])
     assert any(awaited in problem for problem in problems), (label, problems)
 
 

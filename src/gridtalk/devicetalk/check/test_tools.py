@@ -19,6 +19,7 @@ from gridtalk.devicetalk.check.testing import (
     cxx_check,
     python_check,
 )
+from gridtalk.devicetalk.device_file import catalogue_folder, project_read
 
 needs_cxx = pytest.mark.skipif(
     tools.compiler("g++") is None or bool(sandbox.bubblewrap_fault()),
@@ -237,6 +238,28 @@ def test_avr(label: str, code: str, awaited: list[tuple[str, str, int]]) -> None
     outcome = avr_check(code)
     assert said(outcome.messages) == awaited, (label, outcome)
     assert outcome.tool.startswith("avr-g++ ")
+
+
+CATALOGUE = catalogue_folder()
+#: Of those for Linux boards one, for each takes seconds; all are built by the catalogue's tests.
+SHIPPED = sorted(
+    path for path in (CATALOGUE / "devices").glob("*.json")
+    if not path.stem.endswith("-cpp") or path.stem == "plantbox-cpp"
+)  # fmt: skip
+
+
+@needs_cxx
+@needs_avr
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda x: x.stem)
+def test_what_we_ship_passes(path: Path) -> None:
+    project = project_read(path, CATALOGUE)
+    outcome = tools.rendered_check(
+        basic_file=project.basic_file,
+        device=project.device,
+        rendered=project.render(),
+        policy=tools.Policy(),
+    )
+    assert (outcome.state, outcome.messages) == ("passed", ())
 
 
 @pytest.mark.parametrize(
