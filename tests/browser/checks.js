@@ -22,6 +22,9 @@
       .sort((a, b) => b.getBoundingClientRect().right - a.getBoundingClientRect().right)[0];
     wrong.push(`it is ${scrollWidth} px wide in a window of ${innerWidth}: ${widest?.className} ${called(widest)}`);
   }
+  for (const card of document.querySelectorAll(".card")) {
+    if (shown(card) && card.scrollHeight > card.clientHeight + 2) wrong.push(`something sticks out of its card: ${called(card)}`);
+  }
   if (!document.title.replace("· Gridtalk", "").trim()) wrong.push("it has no title");
   if (!document.documentElement.lang) wrong.push("its language is not said");
   const headings = document.querySelectorAll("h1").length;

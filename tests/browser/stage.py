@@ -135,6 +135,30 @@ class Stage:
         self.village.circuit_of(person).credit_set(Decimal(40))
         self.report()
 
+    def credit_lost(self) -> None:
+        """A credit that the network swallowed, two hours ago: it waits for a person."""
+        from django.db import transaction
+
+        from gridtalk.core import clock
+        from gridtalk.demo.village import tokens_make
+        from gridtalk.grid.models import Circuit
+        from gridtalk.jobs.models import Job
+        from gridtalk.jobs.services import add_credit_request
+        from gridtalk.messaging.models import Message
+
+        ago = clock.now() - timedelta(hours=2)
+        person = self.village.people[3]
+        token = tokens_make(count=1, value=Decimal(25), note="lost")[0]
+        with transaction.atomic():
+            circuit = Circuit.objects.get(pin=person.pin)
+            job = add_credit_request(circuit=circuit, token_number=token)
+            Message.objects.filter(pk__in=job.job_messages.values("pk")).update(
+                state="sent", sent_at=ago, next_attempt_at=None
+            )
+            Job.objects.filter(pk=job.pk).update(
+                state="unconfirmed", started_at=ago, sent_at=ago, next_attempt_at=None
+            )
+
     def restore(self) -> None:
         """Everything works as in the beginning."""
         self.release()

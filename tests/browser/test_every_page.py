@@ -18,10 +18,11 @@ MOST_PAGES = 60
 NO_PAGES = {"/api/openapi.json"}
 #: What the pages of the navigation lead to, so that a crawl which finds little is noticed.
 WANTED = {
-    "/", "/meters", "/meters/1", "/meters/add", "/circuits/1", "/circuits/1/account", "/messages",
-    "/messages/1", "/messages/send", "/alerts", "/jobs", "/jobs/1", "/tokens", "/tokens/1",
-    "/tokens/add", "/interfaces", "/interfaces/add/kannel", "/system-log", "/phone", "/users",
-    "/users/1", "/users/add", "/groups/1", "/groups/add", "/audit", "/profile", "/api/docs",
+    "/", "/meters", "/meters/1", "/meters/add", "/meters/1/circuits/add", "/circuits/1",
+    "/circuits/1/account", "/messages", "/messages/1", "/messages/send", "/alerts", "/jobs",
+    "/jobs/1", "/tokens", "/tokens/1", "/tokens/add", "/interfaces", "/interfaces/add/kannel",
+    "/system-log", "/phone", "/users", "/users/1", "/users/add", "/groups/1", "/groups/add",
+    "/audit", "/profile", "/api/docs",
 }  # fmt: skip
 _GROUND = "getComputedStyle(document.body).backgroundColor"
 _LINKS = "[...document.querySelectorAll('a[href]')].map((link) => link.href)"

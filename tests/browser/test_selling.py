@@ -85,6 +85,53 @@ def test_a_circuit_is_switched_off_and_on_from_its_page(
         expect(head.locator(".state")).to_have_text(state)
 
 
+def test_credit_that_nobody_confirmed_is_confirmed_by_a_person(
+    desk: Desk, village: Village
+) -> None:
+    village.do("credit_lost")
+    overview = desk.open()
+    overview.get_by_role("link", name="1 credit is unconfirmed").click()
+    overview.locator("main tbody").get_by_role("link", name="Add credit").click()
+    onlooker = desk.open(overview.url, user="vera")
+    live(onlooker)
+    stayed = stay(onlooker)
+    form = overview.locator("form", has=overview.get_by_role("heading", name="Confirm it"))
+    form.get_by_label("Reason").fill("the lamp is on")
+    form.get_by_role("button", name="Confirm the credit").click()
+    for page in (overview, onlooker):
+        expect(page.locator("#live-head .head .state")).to_have_text("done")
+        expect(page.locator("#live-rest")).to_contain_text("Credit arrived at the meter")
+    assert stayed(), "the page was loaded again"
+    expect(overview.get_by_role("heading", name="Confirm it")).to_have_count(0)
+
+
+def test_a_job_that_is_taken_back_is_seen_at_once_by_others(desk: Desk, village: Village) -> None:
+    interfaces = desk.open("/interfaces")
+    interfaces.get_by_role("button", name="Stop it").click()
+    try:
+        page = desk.open(f"/circuits/{village.circuits['Jean-Bosco']}")
+        page.get_by_role("button", name="Turn on").click()
+        onlooker = desk.open(page.url, user="vera")
+        live(onlooker)
+        expect(onlooker.locator("#live-head .head .state")).to_have_text("waiting")
+        page.get_by_role("button", name="Take it back").click()
+        expect(onlooker.locator("#live-head .head .state")).to_have_text("cancelled")
+    finally:
+        interfaces.get_by_role("button", name="Start it").click()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_circuit_is_added_to_a_meter(desk: Desk, village: Village, width: str) -> None:
+    page = desk.open(f"/meters/{village.meter}", size=WIDTHS[width])
+    page.get_by_role("link", name="Add a circuit").click()
+    page.get_by_label("Customer").fill(f"Nakku {width}")
+    page.get_by_label("Power limit, W").fill("60")
+    page.get_by_role("button", name="Add the circuit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Nakku {width}")
+    expect(page.get_by_role("status").last).to_contain_text("Its account number is")
+    expect(page.locator("main")).to_contain_text("60 W, 500 Wh a day")
+
+
 def _token_made(page: Page, folder: Path) -> str:
     """Make a batch of two tokens worth 25 each in the page; the number of one of them."""
     page.get_by_role("link", name="Make tokens").first.click()
