@@ -195,6 +195,13 @@ def test_without_the_brokers_process_id_it_says_so(broker: MosquittoWorld) -> No
     one = device(0)
     with pytest.raises(PeerError, match="does not let the device"):
         credentials_admit(handles=[one.handle], timeout_s=0.3)
+    began = time.monotonic()
+    with pytest.raises(PeerError, match="does not let the device"):
+        credentials_admit(handles=[one.handle])
+    assert time.monotonic() - began < 2, "the next one is not waited for as long"
+    assert broker.broker.is_ready(broker.process.pid)  # which notes the process id again
+    for number in (1, 2):
+        credentials_admit(handles=[device(number).handle])
 
 
 def test_our_lines_are_what_mosquitto_passwd_writes(tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ DOWN_PATIENCE_S = 1.5
 #: Afterwards nobody waits for it for so long: else a flood of registrations would hold every
 #: thread of the web process.
 DOWN_PAUSE_S = 2.0
+#: After one that it did not let in, others are waited for less, for so long: a broker of the
+#: operator's whose passwords nobody writes must not hold every thread of the web process.
+HASTE_S = 30.0
+HASTY_PATIENCE_S = 0.5
 #: A SIGHUP that arrives during a reload is lost: it is sent again.
 RELOAD_AGAIN_S = 0.25
 _FIRST_PAUSE_S = 0.002
@@ -51,6 +55,7 @@ class _Rounds:
         self._turn = threading.Lock()
         self._next: _Round | None = None
         self._down_until = 0.0
+        self._hasty_until = 0.0
 
     def join(
         self, lines: Mapping[str, str | None], user: tuple[str, str] | None, timeout_s: float
@@ -106,6 +111,8 @@ class _Rounds:
         where = f"the MQTT broker at {url.host}:{url.port}"
         pid_file = private.folder_of(settings.DATA_DIR) / PID_FILE
         began = reloaded = time.monotonic()
+        if began < self._hasty_until:
+            deadline = min(deadline, began + HASTY_PATIENCE_S)
         pause = _FIRST_PAUSE_S
         while True:
             now = time.monotonic()
@@ -121,8 +128,10 @@ class _Rounds:
                     raise PeerError(f"{where} does not answer ({error})") from error
                 code = -1
             if code == proof.ACCEPTED:
+                self._hasty_until = 0.0
                 return
             if now >= deadline:
+                self._hasty_until = time.monotonic() + HASTE_S
                 raise PeerError(f"{where} does not let the device {user[0]} in (answer {code})")
             if reloads and now - reloaded >= RELOAD_AGAIN_S:
                 private.reload(pid_file)
