@@ -1,16 +1,13 @@
 """Generated Arduino devices in simavr, alone and over their serial bridge."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import clean_environment, wait_until
+from tests.conftest import wait_until
 from tests.scenarios.avr.board import Board, program_fits, runner_build
+from tests.scenarios.avr.bridge import Bridge
 from tests.scenarios.device_server import DEVICES, Server, generated, life, server_on
 
 pytestmark = pytest.mark.scenario
@@ -27,25 +24,6 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(tmp_path: Path) -> Iterator[Server]:
     with server_on(tmp_path) as one:
         yield one
-
-
-class Bridge:
-    """The device's own bridge.py on that port; paho-mqtt comes from the tests' environment."""
-
-    def __init__(self, folder: Path, log: Path, *, port: str, url: str, address: str = "") -> None:
-        self.log = log
-        environment = clean_environment(IOTTALK_URL=url, IOTTALK_DEVICE_ADDRESS=address)
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "bridge.py", port], cwd=folder, stdout=out,
-                stderr=out, env=environment, start_new_session=True,
-            )  # fmt: skip
-
-    def end(self) -> None:
-        """Ctrl-C."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGINT)
-            self.process.wait(20)
 
 
 @pytest.mark.parametrize("name", OTHERS)
