@@ -5,7 +5,7 @@ What it says and asks for stands in ``v1_data.py``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -166,8 +166,14 @@ def v1_device_seen(*, device: RegisteredDevice) -> None:
         device_jobs_again(handle=device.handle)
 
 
-def v1_devices_silent() -> int:
-    """Mark the v1 devices offline that were silent for ``DEVICE_V1_SILENCE``; how many."""
+def v1_devices_silent(*, listening_since: datetime) -> int:
+    """Mark the v1 devices offline that were silent for ``DEVICE_V1_SILENCE``; how many.
+
+    None where we ourselves have not been listening for as long: a server that was away has not
+    heard them, and knows nothing.
+    """
+    if clock.now() - listening_since < settings.DEVICE_V1_SILENCE:
+        return 0
     silent = Q(protocol="v1", online=True) & ~Q(
         last_seen_at__gte=clock.now() - settings.DEVICE_V1_SILENCE
     )
