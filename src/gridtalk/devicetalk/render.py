@@ -107,6 +107,11 @@ def device_version(basic_file: BasicFile, device: Device, libraries: Sequence[Li
     return digest.hexdigest()[:16]
 
 
+def device_context(device: Device, version: str) -> Mapping[str, object]:
+    """What the SA templates are given (``spec/devicetalk.md``, section 3, step 3)."""
+    return _context(device, _parts(device), version)
+
+
 def _parts(device: Device) -> list[_Part]:
     """The DFs in use, those of input first, in the device's order."""
     functions = {(function.df_type, function.name): function for function in device.functions}

@@ -132,8 +132,9 @@ def _configured(environment: _Environment) -> _Environment:
 def template_problem(tree: Tree, path: str) -> Problem | None:
     """What is wrong with a template's syntax, without running it."""
     try:
-        # Compiled, since the parser alone does not know the filters.
-        environment_make({}).compile(template_text(tree, path), filename=path, raw=True)
+        # Compiled, since the parser alone does not know the filters; and remembered, as it is what
+        # the loader asks for next.
+        template_compile(template_text(tree, path), path, _MARK + path)
     except TemplateSyntaxError as error:
         return Problem(path, error.message or "a mistake in the template", error.lineno)
     except InvalidTree as error:
