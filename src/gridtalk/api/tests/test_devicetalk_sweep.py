@@ -44,7 +44,8 @@ JUNK = st.recursive(
 
 def values(schema: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
     """What that part of the description takes, and now and then something else."""
-    return st.integers(0, 29).flatmap(lambda n: JUNK if n == 7 and depth else _values(schema, depth))
+    kinds = st.integers(0, 29)
+    return kinds.flatmap(lambda n: JUNK if n == 7 and depth else _values(schema, depth))
 
 
 def _values(schema: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
