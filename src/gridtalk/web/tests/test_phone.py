@@ -128,6 +128,23 @@ def test_cards_are_tokens_of_a_batch_and_no_card_is_sold_twice(
     assert TokenBatch.objects.filter(note=phone.CARDS_NOTE).count() == 2
 
 
+def test_the_overview_leads_to_the_phone_in_the_demo_only(
+    village: Village, admin: Client, viewer: Client, settings: Any
+) -> None:
+    assert "Take the phone" in admin.get("/").content.decode()
+    assert "Take the phone" not in viewer.get("/").content.decode(), "they may not sell"
+    settings.GRIDTALK_DEMO_PHONES = ""
+    assert "Take the phone" not in admin.get("/").content.decode()
+
+
+def test_a_card_says_what_to_do_next_until_it_is_used(village: Village, admin: Client) -> None:
+    assert "Now touch" not in admin.get("/phone").content.decode()
+    admin.post("/phone/card", {"circuit": village.circuit.pk})
+    assert "Now touch" in admin.get("/phone").content.decode()
+    Token.objects.filter(batch__note=phone.CARDS_NOTE).update(state="used")
+    assert "Now touch" not in admin.get("/phone").content.decode()
+
+
 def test_the_people_of_the_first_village_come_first(village: Village, admin: Client) -> None:
     later = meter_make(phone="+22376000900")
     for at in range(phone.CONSUMERS):

@@ -22,8 +22,11 @@ from gridtalk.core.errors import UserError
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.selectors import mains_get
 from gridtalk.grid.services import circuit_create, meter_create
+from gridtalk.iottalk.models import RegisteredDevice
 from gridtalk.jobs import services as jobs_services
 from gridtalk.jobs.models import Job
+from gridtalk.messaging.interfaces.base import Way
+from gridtalk.messaging.interfaces.catalogue import provider
 from gridtalk.messaging.models import Message
 from gridtalk.telemetry.selectors import Uptime, uptime_list
 from gridtalk.users.audit import audit
@@ -149,15 +152,15 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
     last = max(
         (circuit.last_reported_at for circuit in circuits if circuit.last_reported_at), default=None
     )
-    texts = (
-        message_rows(Message.objects.filter(number=found.phone).order_by("-pk")[:RECENT])
-        if found.phone
-        else []
-    )
+    # What its SIM texts, or the device that it is says.
+    speaks_as = _speaks_as(found)
+    texts = message_rows(Message.objects.filter(number=speaks_as).order_by("-pk")[:RECENT])
     user = signed_in(request)
     context = {
         "section": "meters",
         "meter": found,
+        "speaks_as": speaks_as,
+        "device": RegisteredDevice.objects.filter(meter=found).first(),
         "charts_url": reverse("web:meter-series", args=[found.pk]),
         "span": span_get(request.GET.get("span", "")),
         "spans": list(SPANS.values()),
@@ -178,6 +181,11 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
         "may_change": user.may(Permission.GRID) and found.retired_at is None,
     }
     return render(request, "web/meter.html", context)
+
+
+def _speaks_as(meter: Meter) -> str:
+    is_device = provider(meter.communication_interface.kind).way is Way.DEVICES
+    return (is_device and meter.device_address) or meter.phone or meter.device_address or ""
 
 
 @require_http_methods(["GET", "POST"])

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db.models import Count, Max, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,7 +17,7 @@ from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job
 from gridtalk.messaging.models import CommunicationInterface, Message
 from gridtalk.messaging.services import in_streak
 from gridtalk.users.models import Permission
-from gridtalk.users.permissions import requires
+from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.rows import feed_rows, message_rows
 from gridtalk.web.views.meters import (
     MeterRow,
@@ -67,6 +68,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "hour": hour,
         "sold_today": sold_today(),
         "feed": feed_rows(message_rows(Message.objects.order_by("-pk")[:FEED_READ]))[:SHOWN],
+        "may_play": bool(settings.GRIDTALK_DEMO_PHONES)
+        and signed_in(request).may(Permission.MONEY),
         "troubles": _troubles(silent, jobs.get("unconfirmed", 0), failing, hour),
     }
     return render(request, "web/overview.html", context)

@@ -24,7 +24,8 @@ from gridtalk.core.errors import PeerError, UserError
 from gridtalk.core.events import number_topic
 from gridtalk.gateway.consumer.wire import WORDS
 from gridtalk.grid.models import Circuit
-from gridtalk.messaging.models import Message
+from gridtalk.messaging.models import CommunicationInterface, Message
+from gridtalk.messaging.services import texts_interface
 from gridtalk.prepaid.models import Token
 from gridtalk.prepaid.services import token_batch_create
 from gridtalk.users.models import Permission
@@ -105,19 +106,21 @@ def phone(request: HttpRequest) -> HttpResponse:
         "consumers": consumers,
         "circuit": chosen,
         "cards": cards,
+        "fresh": fresh,
         "longest": LONGEST_TEXT,
     }
     if chosen is not None and chosen.account is not None:
         number = chosen.account.phone
-        newest = Message.objects.filter(
-            number=number, communication_interface_id=chosen.meter.communication_interface_id
-        ).order_by("-pk")[:SHOWN]
+        gateway = _gateway(chosen)
+        newest = Message.objects.filter(number=number, communication_interface=gateway).order_by(
+            "-pk"
+        )[:SHOWN]
         context |= {
-            "gateway": chosen.meter.communication_interface,
+            "gateway": gateway,
             "number": number,
             "zone": chosen.meter.time_zone,
             "topics": f"{number_topic(number)} meter:{chosen.meter_id} "
-            f"{number_topic(chosen.meter.phone or '')}",
+            f"{number_topic(chosen.meter.phone or chosen.meter.device_address or '')}",
             "conversation": list(reversed(newest)),
             "samples": samples(chosen, fresh),
         }
@@ -137,7 +140,7 @@ def phone_say(request: HttpRequest) -> HttpResponse:
             _("Type a text of at most %(n)d characters, for example: %(text)s")
             % {"n": LONGEST_TEXT, "text": samples(circuit, "")[0].text}
         )
-    gateway = circuit.meter.communication_interface
+    gateway = _gateway(circuit)
     said = {"from": circuit.account.phone, "to": gateway.phone, "text": text}
     try:
         answer = _http.request(
@@ -185,6 +188,14 @@ def _chosen(request: HttpRequest) -> Circuit:
         pk=wanted if wanted.isdecimal() and wanted.isascii() and len(wanted) < 10 else 0,
         account__phone__gt="",
     )
+
+
+def _gateway(circuit: Circuit) -> CommunicationInterface:
+    """The interface that the consumer texts: a meter that is a device has another for them."""
+    own = circuit.meter.communication_interface
+    if (found := texts_interface(interface=own)) is None:
+        raise UserError(_("The interface “%(name)s” names none for SMS.") % {"name": own.name})
+    return found
 
 
 def _address(circuit: Circuit) -> str:
