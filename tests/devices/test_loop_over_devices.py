@@ -1,17 +1,18 @@
-"""The stories of the prepaid loop once more, over a device: one set of rules.
+"""The stories of the prepaid loop once more, over devices: one set of rules.
 
 All of ``gateway/test_loop.py`` are played; the ones below, under the same names, differ for a
 device and say how.
 """
 
 import pytest
-from tests.devices.village import DeviceVillage, device_village
+from tests.devices.village import DeviceVillage, device_village, v1_village
 
 from gridtalk.alerts.models import Alert
 from gridtalk.gateway import test_loop as over_sms
 from gridtalk.gateway.conftest import FRIEND
 from gridtalk.gateway.test_loop import *  # noqa: F403  the stories
 from gridtalk.gateway.test_loop import _clean_at_the_end
+from gridtalk.iottalk import limits
 from gridtalk.messaging.models import OutgoingMessage
 
 __all__ = ["_clean_at_the_end"]
@@ -19,9 +20,11 @@ __all__ = ["_clean_at_the_end"]
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def village(db: None) -> DeviceVillage:
-    return device_village()
+@pytest.fixture(params=["v2", "v1"])
+def village(db: None, request: pytest.FixtureRequest) -> DeviceVillage:
+    """v2 at the functions that its MQTT side calls, v1 over HTTP."""
+    limits.forget()
+    return device_village() if request.param == "v2" else v1_village()
 
 
 def test_all_stories_are_played() -> None:
