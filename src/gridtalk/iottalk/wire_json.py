@@ -38,9 +38,7 @@ def json_read(raw: bytes, *, largest_bytes: int, what: str = "the body") -> Any:
     except UnicodeDecodeError as error:
         raise UserError(f"{what} is not UTF-8: a wrong byte at {error.start}") from error
     try:
-        value = json.loads(
-            text, parse_float=_decimal, parse_int=_integer, parse_constant=_no_constant
-        )
+        value = _decode(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{what} is not JSON: {error.msg} at character {error.pos}") from error
     except RecursionError as error:
@@ -107,6 +105,12 @@ def _integer(text: str) -> int:
 
 def _no_constant(text: str) -> Any:
     raise _BadNumber(text)
+
+
+# Made once: a decoder for each text takes as long as reading a short one.
+_decode = json.JSONDecoder(
+    parse_float=_decimal, parse_int=_integer, parse_constant=_no_constant
+).decode
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

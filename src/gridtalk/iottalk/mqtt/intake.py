@@ -31,6 +31,9 @@ LARGEST_QUEUE_BYTES = 256 * 2**20
 BATCH = 4_000
 #: What comes within this time is stored together.
 GATHER_S = 0.05
+#: Where so many come in that time, more are gathered: last values are written once for each batch.
+BUSY = 300
+GATHER_BUSY_S = 0.15
 #: Pages of devices that were told of something are told of what came since.
 TELL_EVERY_S = 0.5
 PAUSES_S = (0.2, 1.0, 3.0)
@@ -99,6 +102,8 @@ class Intake:
                 await self._tell()
                 continue
             await asyncio.sleep(GATHER_S)
+            if len(self._queue) > BUSY:
+                await asyncio.sleep(GATHER_BUSY_S)
             await self._store_all()
 
     async def _store_all(self) -> None:

@@ -1,6 +1,6 @@
 """Storing what features said or were sent: COPY, then one UPDATE for the last values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -66,13 +66,20 @@ def samples_store(*, rows: Sequence[NewSample], tell: bool = True, said: bool = 
         _copy(rows)
         with connection.cursor() as cursor:
             if said:
-                cursor.execute(_SEEN, [list(seen), list(seen.values()), SEEN_STEP_S])
-            ids = [row.feature_id for row in features]
-            cursor.execute(
-                _LAST_VALUES, [ids, [row.at for row in features], [r.text for r in features], ids]
-            )
+                cursor.execute(
+                    _SEEN,
+                    [_array(seen), _array(at.isoformat() for at in seen.values()), SEEN_STEP_S],
+                )
+            ids = _array(row.feature_id for row in features)
+            times = _array(row.at.isoformat() for row in features)
+            cursor.execute(_LAST_VALUES, [ids, times, [row.text for row in features], ids])
         if tell:
             events_notify(f"device:{device_id}" for device_id in seen)
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array literal of values that need no quotes; a list takes ten times as long to adapt."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def _copy(rows: Sequence[NewSample]) -> None:
