@@ -39,6 +39,8 @@ TARIFF = 1400_00
 ADMIN = "admin"
 #: How long the village reported before the story begins.
 HISTORY = timedelta(days=7)
+#: While the villages live on, the address scrolls away: so often it is told again.
+ADDRESS_AGAIN_S = 60.0
 
 
 def day_play(server: Server, *, phones: PhonesDoor, once: bool, pace_s: float, seed: int) -> int:
@@ -145,9 +147,16 @@ def _village_make(network: Network, server: Server, start: datetime, seed: int) 
     )
 
 
-def _welcome(teller: Teller, server: Server, password: str, village: str) -> None:
+def _address_tell(teller: Teller, server: Server, password: str) -> None:
     teller.plain()
     teller.plain(f"The pages: {server.url}/   user: {ADMIN}   password: {password}", "bold")
+    teller.plain(
+        "Sell some electricity there: “Phone” → “Buy a scratch card” → “Add credit” → send."
+    )
+
+
+def _welcome(teller: Teller, server: Server, password: str, village: str) -> None:
+    _address_tell(teller, server, password)
     teller.plain(
         f"{village}: a meter, three households. A day passes in a minute; each line is "
         "a text that went through the server."
@@ -189,14 +198,17 @@ def _workshop(
 def _live_on(
     teller: Teller, server: Server, password: str, living: Living, clock: VillageClock
 ) -> None:
-    """The villages go on in real time until Ctrl-C."""
-    teller.plain()
-    teller.plain(f"The pages: {server.url}/   user: {ADMIN}   password: {password}", "bold")
+    """The villages go on in real time until Ctrl-C; the address is told again now and then."""
+    _address_tell(teller, server, password)
     teller.plain(
         f"{len(living.villages)} villages live on, an hour in an hour: meters report every few "
         "seconds, people text now and then. Ctrl-C ends it."
     )
+    told = time.monotonic()
     while server.is_running():
+        if time.monotonic() - told > ADDRESS_AGAIN_S:
+            _address_tell(teller, server, password)
+            told = time.monotonic()
         clock.now = datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None)
         living.second()
         time.sleep(1)
