@@ -87,6 +87,24 @@ class _Answer:
                 self._gone = True
 
 
+class Rooted:
+    """Serves one of the devices' protocols at the root of a port, and nothing else there.
+
+    For devices whose base address cannot have a path (spec/iottalk.md, "Addresses"): IoTtalk v1 and
+    v2 both want ``/<address>``, so each needs a port of its own.
+    """
+
+    def __init__(self, application: Any, prefix: str) -> None:
+        self.application = application
+        self.prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's event, as ASGI has it."""
+        if scope["type"] == "http":
+            scope = {**scope, "path": self.prefix + scope["path"]}
+        await self.application(scope, receive, send)
+
+
 async def _whole_body(scope: Scope, receive: Receive) -> bytes:
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or int(value) > LARGEST_BODY_BYTES):

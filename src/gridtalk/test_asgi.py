@@ -108,3 +108,28 @@ def test_other_events_go_through() -> None:
 
     asyncio.run(asgi.Router(django)(scope, receive, send))
     assert django.scope is scope
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"),
+    [
+        ("/", "/iottalk/v1/"),
+        ("/c860008bd249/Dummy_Sensor", "/iottalk/v1/c860008bd249/Dummy_Sensor"),
+        ("/events", "/iottalk/v1/events"),
+    ],
+)
+def test_a_port_whose_root_is_a_protocol(path: str, inside: str) -> None:
+    django = Django()
+
+    async def nothing(_message: Any) -> None:
+        pass
+
+    async def receive() -> Any:
+        return part(b"")
+
+    scope = {"type": "http", "headers": [], "query_string": b"", "path": path}
+    routes = {"/events": pytest.fail}
+    rooted = asgi.Rooted(asgi.Router(django, routes), "/iottalk/v1")
+    asyncio.run(rooted(scope, receive, nothing))
+    assert django.scope["path"] == inside
+    assert scope["path"] == path

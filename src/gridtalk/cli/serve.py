@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -25,8 +26,12 @@ WEB_STOP_SECONDS = 5
     "--workers", default=1, show_default=True, type=click.IntRange(1, 64),
     help="Processes; each has 8 threads (GRIDTALK_WEB_THREADS).",
 )  # fmt: skip
+@click.option(
+    "--iottalk", type=click.Choice(["v1", "v2"]), default=None,
+    help="Serve only this protocol of devices, at the root of the port.",
+)  # fmt: skip
 @data_dir_option
-def web(*, host: str, port: int, workers: int) -> None:
+def web(*, host: str, port: int, workers: int, iottalk: str | None) -> None:
     """Serve the pages, the API and the inbound addresses."""
     follow_supervisor()
     with environment.database(data_dir(), role="web"):
@@ -42,10 +47,11 @@ def web(*, host: str, port: int, workers: int) -> None:
         # Loaded before the processes fork: they share its memory and start at once.
         from gridtalk import asgi  # noqa: F401
 
-        _serve(host, port, workers)
+        load = partial(load_application, f"/iottalk/{iottalk}") if iottalk else load_application
+        _serve(host, port, workers, load)
 
 
-def _serve(host: str, port: int, workers: int) -> None:
+def _serve(host: str, port: int, workers: int, load: Callable[[], Any]) -> None:
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.log import LogLevels
@@ -61,15 +67,18 @@ def _serve(host: str, port: int, workers: int) -> None:
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=WEB_STOP_SECONDS,
-    ).serve(target_loader=load_application, wrap_loader=False)
+    ).serve(target_loader=load, wrap_loader=False)
 
 
-def load_application() -> Callable[..., Any]:
-    """What a web process serves; the process ends with its master, however that ends."""
+def load_application(root: str = "") -> Callable[..., Any]:
+    """What a web process serves, all of it or what is below ``root``.
+
+    The process ends with its master, however that ends.
+    """
     launch.die_with_parent(parent=os.getppid(), signal_number=signal.SIGTERM)
-    from gridtalk.asgi import application
+    from gridtalk.asgi import Rooted, application
 
-    return application
+    return Rooted(application, root) if root else application
 
 
 @click.command()

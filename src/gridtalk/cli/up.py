@@ -38,6 +38,8 @@ class Plan:
     web_workers: int
     concurrency: int
     broker: mqtt.BrokerPlan
+    #: Ports whose root is a protocol of devices: ``(("v1", 9999),)``.
+    roots: tuple[tuple[str, int], ...] = ()
 
 
 @click.command()
@@ -62,6 +64,14 @@ class Plan:
     "--mqtt-port", default=mqtt.DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535),
     envvar="GRIDTALK_MQTT_PORT", help="Its port.",
 )  # fmt: skip
+@click.option(
+    "--iottalk-v1-port", type=click.IntRange(1, 65535), envvar="GRIDTALK_IOTTALK_V1_PORT",
+    help="A port of its own for IoTtalk v1, for devices whose address has no path.",
+)  # fmt: skip
+@click.option(
+    "--iottalk-v2-port", type=click.IntRange(1, 65535), envvar="GRIDTALK_IOTTALK_V2_PORT",
+    help="The same for IoTtalk v2.",
+)  # fmt: skip
 @click.option("--no-devices", is_flag=True, help="Without MQTT broker and device server.")
 @data_dir_option
 def up(
@@ -72,6 +82,8 @@ def up(
     concurrency: int,
     mqtt_host: str,
     mqtt_port: int,
+    iottalk_v1_port: int | None,
+    iottalk_v2_port: int | None,
     no_devices: bool,
 ) -> None:
     """Run everything: database (unless GRIDTALK_DATABASE_URL is set), MQTT broker (unless
@@ -83,7 +95,10 @@ def up(
     assert lock is not None
     try:
         _end_leftovers(folder)
-        port_check(host, port)
+        named = (("v1", iottalk_v1_port), ("v2", iottalk_v2_port))
+        roots = tuple((version, root) for version, root in named if root)
+        for listening in (port, *(root for _, root in roots)):
+            port_check(host, listening)
         public_address_set(host, port)
         broker = mqtt.broker_plan(folder, host=mqtt_host, port=mqtt_port, wanted=not no_devices)
         lock.sign("up", public_url=os.environ["GRIDTALK_PUBLIC_URL"])
@@ -99,7 +114,7 @@ def up(
             environment.embedded_set(server)
         stdout_is_utf8()
         _files_allow()
-        asyncio.run(_run(server, Plan(folder, host, port, web_workers, concurrency, broker)))
+        asyncio.run(_run(server, Plan(folder, host, port, web_workers, concurrency, broker, roots)))
     except ChildFailed as error:
         raise SetupError(str(error)) from error
     finally:
@@ -130,14 +145,15 @@ async def _run(server: EmbeddedPostgres | None, plan: Plan) -> None:
         await asyncio.gather(
             _broker(supervisor, plan), _tables(supervisor, server, gridtalk, children_environment)
         )
-        web = Child(
-            "web",
-            [*gridtalk, "web", "--host", plan.host, "--port", str(plan.port),
-             "--workers", str(plan.web_workers)],
-            children_environment,
-            is_ready=lambda: _answers(plan.host, plan.port),
-            stop_seconds=8,
-        )  # fmt: skip
+        webs = [
+            _web(
+                "web", plan, plan.port, ["--workers", str(plan.web_workers)], children_environment
+            ),
+            *(
+                _web(f"iottalk-{version}", plan, port, ["--iottalk", version], children_environment)
+                for version, port in plan.roots
+            ),
+        ]
         worker = _with_ready_file(
             "worker",
             [*gridtalk, "worker", "--concurrency", str(plan.concurrency)],
@@ -152,7 +168,7 @@ async def _run(server: EmbeddedPostgres | None, plan: Plan) -> None:
             # The device server is ended last of the three, the worker after the web process.
             await asyncio.sleep(0)
         if not supervisor.is_stopping():
-            await asyncio.gather(supervisor.start(worker), supervisor.start(web))
+            await asyncio.gather(*map(supervisor.start, (worker, *webs)))
         if waiting is not None and not supervisor.is_stopping():
             ready, _late = await asyncio.wait({waiting}, timeout=DEVICES_PATIENCE_S)
             if not ready:
@@ -195,6 +211,20 @@ async def _tables(
     code = await supervisor.run_once(migrate)
     if code and not supervisor.is_stopping():
         raise SetupError(f"the migrations failed (exit code {code}); see the lines above")
+
+
+def _web(
+    name: str, plan: Plan, port: int, options: list[str], children_environment: dict[str, str]
+) -> Child:
+    """A web process on that port."""
+    command = [sys.executable, "-m", "gridtalk.cli", "web", "--host", plan.host]
+    return Child(
+        name,
+        [*command, "--port", str(port), *options],
+        children_environment,
+        is_ready=lambda: _answers(plan.host, port),
+        stop_seconds=8,
+    )
 
 
 def _with_ready_file(

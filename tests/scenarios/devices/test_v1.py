@@ -1,5 +1,6 @@
 """IoTtalk v1 with a real server, and a device written from the protocol's page."""
 
+import http.client
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import Gridtalk, wait_until
+from tests.conftest import Gridtalk, port_free, wait_until
 
 pytestmark = pytest.mark.scenario
 
@@ -41,8 +42,9 @@ class Board:
         self.log.touch()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def starts(self) -> None:
-        self.command[2] = f"http://127.0.0.1:{self.server.port}/iottalk/v1"
+    def starts(self, root_port: int | None = None) -> None:
+        base = f"{self.server.port}/iottalk/v1" if root_port is None else str(root_port)
+        self.command[2] = f"http://127.0.0.1:{base}"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
 
@@ -138,6 +140,31 @@ def test_a_dummys_life(gridtalk: Gridtalk, board_new: Callable[..., Board]) -> N
     assert one(gridtalk, kinds) == (
         "registered online registered online offline reregistered online deregistered"
     )
+
+
+def test_ports_whose_root_is_a_protocol(
+    gridtalk: Gridtalk, board_new: Callable[..., Board]
+) -> None:
+    v1, v2 = port_free(), port_free()
+    gridtalk.up("--no-devices", "--iottalk-v1-port", str(v1), "--iottalk-v2-port", str(v2))
+    board = board_new(gridtalk, "C860008BD249")
+    board.starts(root_port=v1)
+    board.says("RESUME")
+    board.ends()
+    assert "left" in board.said()
+    for port, method, path, status, said in (
+        (v1, "GET", "/", 200, "IoTtalk v1"),
+        (v2, "GET", "/", 200, "IoTtalk v2"),
+        (v2, "DELETE", "/6e2d5b7c-7c21-4f54-bb0e-1b4ad4c1d0f1", 400, "reason"),
+        # The pages are not there.
+        (v2, "GET", "/sign-in", 405, "reason"),
+        (v1, "GET", "/events", 405, "POST, DELETE"),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        assert (answer.status, said in answer.read().decode()) == (status, True), path
+        connection.close()
 
 
 def test_a_meter_killed_at_any_moment_loses_and_doubles_nothing(
