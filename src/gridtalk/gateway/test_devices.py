@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from gridtalk.core import clock
 from gridtalk.gateway.conftest import CONSUMER, METER_PHONE
 from gridtalk.gateway.devices import devices_said
 from gridtalk.gateway.inbound import handle_waiting
+from gridtalk.gateway.test_concurrency import at_once, failures
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.services import meter_create, meter_retire
 from gridtalk.messaging.interfaces.iottalk.wire import Heard, Said
@@ -314,3 +317,20 @@ class TestWhoIsWho:
         handle_waiting()
         assert stored()[0][1] == "ping"
         assert not OutgoingMessage.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_that_are_brought_the_same_in_any_order_store_it_once(device: Device) -> None:
+    """A device repeats itself, and each process of the device server gets a part: none may wait
+    for another that waits for it.
+    """
+    now = clock.now()
+    batch = [Said(HANDLE, "Alert-I", ("", "md", str(n)), now) for n in range(3000)]
+    orders = [Random(seed).sample(batch, len(batch)) for seed in range(3)]
+    results = at_once(*[partial(devices_said, order) for order in orders])
+    assert failures(results) == []
+    news = sum(not heard.known for answers in results for heard in answers)
+    assert news == 3000
+    assert IncomingMessage.objects.count() == 3000
+    for order, answers in zip(orders, results, strict=True):
+        assert [heard.reference for heard in answers] == [said.values[-1] for said in order]
