@@ -82,8 +82,13 @@ class LightDevice:
         topic = self.topics.get(feature)
         if topic is None or self._writer is None:
             return False
-        self._writer.write(_packet(_PUBLISH << 4, _text(topic) + json.dumps(values).encode()))
+        self.publish_raw(topic, json.dumps(values).encode())
         return True
+
+    def publish_raw(self, topic: str, payload: bytes) -> None:
+        """Publish whatever at QoS 0, wherever."""
+        if self._writer is not None:
+            self._writer.write(_packet(_PUBLISH << 4, _text(topic) + payload))
 
     async def drain(self) -> None:
         """Wait until what was pushed has left."""

@@ -29,6 +29,7 @@ from gridtalk.core.errors import GridtalkError
 from gridtalk.iottalk.broker import address
 from gridtalk.iottalk.broker.admission import credentials_sync
 from gridtalk.iottalk.broker.embedded import embedded_broker
+from gridtalk.iottalk.broker.retained import retained_guard
 from gridtalk.iottalk.mqtt.control import Control, Member
 from gridtalk.iottalk.mqtt.database import Database, Lane
 from gridtalk.iottalk.mqtt.intake import Counts, Intake, topic_read
@@ -49,6 +50,7 @@ PAUSES_S = (0.1, 0.3, 1.0, 2.0, 5.0)
 ALONE_S = 15.0
 NOTES_EVERY_S = 3.0
 KEEPALIVE_S = 30
+GUARD_LOOK_S = 2.0
 
 
 class DeviceServer:
@@ -106,6 +108,7 @@ class DeviceServer:
                 self._intake.run(),
                 self._sending.run(),
                 self._write_notes(),
+                self._guard(),
                 self._stay_connected(),
                 self._tell_ready(),
             ]
@@ -218,6 +221,24 @@ class DeviceServer:
                 self._shards.look()
             await asyncio.sleep(1)
 
+    async def _guard(self) -> None:
+        """The holder of the first shard watches what devices have the broker keep."""
+        while True:
+            await asyncio.sleep(GUARD_LOOK_S)
+            if 0 not in self._shards.held or address.is_embedded():
+                continue
+            guard = asyncio.create_task(retained_guard())
+            try:
+                while 0 in self._shards.held and not guard.done():
+                    await asyncio.wait({guard}, timeout=GUARD_LOOK_S)
+                if guard.done():
+                    guard.result()
+            except (DatabaseError, GridtalkError) as error:
+                log.warning("what the broker keeps could not be looked after: %s", error)
+            finally:
+                guard.cancel()
+                await asyncio.gather(guard, return_exceptions=True)
+
     def _receive(self, message: aiomqtt.Message) -> None:
         """A message, as soon as it is read from the socket; nothing may be raised here."""
         topic = topic_read(message.topic.value)
@@ -226,7 +247,8 @@ class DeviceServer:
             return
         try:
             if topic.what == "i":
-                self._intake.receive(topic, payload)
+                if not message.retain:  # else an old value that a device had the broker keep
+                    self._intake.receive(topic, payload)
             elif topic.what == "ci":
                 self._control.receive(topic, payload)
         except Exception:
