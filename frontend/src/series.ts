@@ -38,12 +38,13 @@ const DAY = 86_400;
  */
 export function ticks(splits: number[], step: number, zone: string, lang: string): string[] {
   const day = new Intl.DateTimeFormat(lang, { timeZone: zone, day: "numeric", month: "short" });
-  const hour = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, timeStyle: "short" });
+  const timeStyle = step < 60 ? "medium" : "short";
+  const hour = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, timeStyle });
   return splits.map((seconds, index) => {
     const at = new Date(seconds * 1000);
     if (step >= DAY) return day.format(at);
     const time = hour.format(at);
-    return index === 0 || time === "00:00" ? `${time}\n${day.format(at)}` : time;
+    return index === 0 || /^00:00(:00)?$/.test(time) ? `${time}\n${day.format(at)}` : time;
   });
 }
 

@@ -26,6 +26,7 @@ describe("numbers of charts", () => {
     ["days in French", [0], 86_400, "UTC", "fr", ["1 janv."]],
     ["days in Chinese", [0], 86_400, "UTC", "zh-Hant", ["1月1日"]],
     ["hours", [3_600, 43_200, 86_400], 43_200, "UTC", "en-GB", ["01:00\n1 Jan", "12:00", "00:00\n2 Jan"]],
+    ["seconds", [3_590, 3_600], 10, "UTC", "en-GB", ["00:59:50\n1 Jan", "01:00:00"]],
     ["the meter's hours", [75_600], 3_600, "Africa/Kampala", "en-GB", ["00:00\n2 Jan"]],
   ])("writes %s under the axis", (_label, splits, step, zone, lang, labels) => {
     expect(ticks(splits, step, zone, lang)).toEqual(labels);

@@ -117,7 +117,10 @@ def pcu_log_list(
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """Distinct hours with a mains report, of the hours in which there could have been one."""
+    """Distinct hours with a mains report, of the hours in which there could have been one.
+
+    ``of`` is 0 where the mains never reported: then there is nothing to say.
+    """
 
     hours: int
     of: int
@@ -125,7 +128,7 @@ class Uptime:
     @property
     def share(self) -> float:
         """0 to 1."""
-        return self.hours / self.of
+        return self.hours / self.of if self.of else 0.0
 
 
 def uptime_list(
@@ -134,7 +137,7 @@ def uptime_list(
     """Uptime by meter: distinct hours with a mains report in the last 7 days, of 168.
 
     A meter that came into use within these days is measured since its first report. Every meter
-    asked for is in it, silent ones with 0; without ``meter_ids`` all meters are. Reports with a
+    asked for is in it, silent ones with 0 hours; without ``meter_ids`` all are. Reports with a
     clock over an hour ahead do not count. It reads some 170 rows for each meter: ask for those
     that are shown. Source: gateway.md 6.
     """
@@ -156,7 +159,8 @@ def uptime_list(
 # A meter is old where it reported before the span: one look at its newest report from then.
 _UPTIME = """
     SELECT m.id, coalesce(u.hours, 0), CASE
-        WHEN u.first IS NULL OR old.there THEN %(hours)s
+        WHEN old.there THEN %(hours)s
+        WHEN u.first IS NULL THEN 0
         ELSE least(%(hours)s, greatest(1, extract(epoch FROM
             date_trunc('hour', %(end)s::timestamptz) - date_trunc('hour', u.first)) / 3600))::int
         END

@@ -73,7 +73,7 @@ def test_pcu_log_list() -> None:
         ("each hour", range(169), [0], Uptime(168, 168)),
         ("each quarter of an hour", range(169), [0, 15, 30, 45], Uptime(168, 168)),
         ("every other hour", range(0, 200, 2), [0], Uptime(84, 168)),
-        ("nothing", [], [], Uptime(0, 168)),
+        ("nothing", [], [], Uptime(0, 0)),
         ("before the seven days", range(168, 400), [0], Uptime(0, 168)),
         ("in use for a day", range(25), [0], Uptime(24, 24)),
         ("in use for a day, every other hour", range(0, 25, 2), [0], Uptime(13, 24)),
@@ -91,13 +91,14 @@ def test_uptime(label: str, hours: range, minutes: list[int], expected: Uptime) 
     log_make(circuit, "2026-11-23T12:00")  # a consumer's circuit does not count
     log_make(mains, "2026-11-23T12:10", latency_s=-4000) if not hours else None
     uptime = uptime_list(meter_ids=[meter.id, silent.id], at=at)
-    assert uptime == {meter.id: expected, silent.id: Uptime(0, 168)}
+    assert uptime == {meter.id: expected, silent.id: Uptime(0, 0)}
     assert uptime_list(at=at) == uptime
     assert uptime_list(meter_ids=[], at=at) == {}
 
 
 def test_uptime_is_a_share() -> None:
     assert Uptime(84, 168).share == 0.5
+    assert Uptime(0, 0).share == 0
 
 
 @pytest.mark.parametrize(

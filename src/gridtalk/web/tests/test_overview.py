@@ -71,6 +71,7 @@ def test_the_feed_names_the_meters_and_leads_to_the_newest(village: Village, adm
     ("value", "text"),
     [
         (None, "\N{EN DASH}"),
+        (Uptime(0, 0), "\N{EN DASH}"),
         (Uptime(168, 168), "100\N{NARROW NO-BREAK SPACE}%"),
         (Uptime(167, 168), "99\N{NARROW NO-BREAK SPACE}%"),
         (Uptime(0, 168), "0\N{NARROW NO-BREAK SPACE}%"),
