@@ -119,6 +119,10 @@ class Board:
         line = text.encode()
         os.write(self._theirs, b"\n%b*%04x\n" % (line, binascii.crc_hqx(line, 0)))
 
+    def disturb(self, noise: bytes) -> None:
+        """Put bytes on its line that are no line."""
+        os.write(self._theirs, noise)
+
     def await_line(self, start: str, after: int = 0, seconds: float = 15) -> str:
         """The first line that starts so, of those after so many."""
 

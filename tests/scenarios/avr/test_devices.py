@@ -43,6 +43,42 @@ def test_every_device_fits_an_uno_and_reports(name: str, runner: Path, tmp_path:
         board.end()
 
 
+def test_a_disturbed_line_is_no_line(runner: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "device"
+    generated("dummy-arduino", folder)
+    program_fits(folder)
+    board = Board(runner, folder).start()
+    try:
+        board.await_line("?")
+        board.say("Dummy_Control [1]")
+        for noise in (b"\xff" * 300, b"\n\n*\n*0000\n1*\n", b"7 Dummy_Control [666]*0000\n"):
+            board.disturb(noise)
+        board.say("Dummy_Control [2]")
+        # The same number again: answered, and not carried out again.
+        board.put("900 Dummy_Control [3]")
+        board.await_line("=900")
+        board.put("900 Dummy_Control [3]")
+        for odd in (
+            "Nothing_O [5]",
+            "Dummy_Control",
+            "Dummy_Control [",
+            "Dummy_Control [[1]]",
+            "!",
+        ):
+            board.say(odd)
+        board.say("?")
+        board.say('Dummy_Control ["a\\"b"]')
+        said = [line for line in board.read() if not line.startswith("=")][1:]
+        assert said == [
+            "#received: 1.00", "#received: 2.00", "#received: 3.00",
+            "#Dummy_Control: this list cannot be read", "#Dummy_Control: this list cannot be read",
+            board.lines[0], '#received: a"b',
+        ]  # fmt: skip
+        assert board.lines.count("=900") == 2
+    finally:
+        board.end()
+
+
 def first_idf(folder: Path) -> str:
     settings: dict[str, list[list[str]]] = {}
     exec((folder / "settings.py").read_text(), settings)

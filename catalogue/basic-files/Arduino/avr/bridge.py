@@ -59,9 +59,10 @@ def board_list(payload):
 class Bridge:
     """One board on its line, registered while it answers."""
 
-    def __init__(self, link, url):
+    def __init__(self, link, url, address):
         self.link = link
-        self.url = url  # of this device
+        self.url = url
+        self.address = address  # who knows it can speak as this device: it is never printed
         self.version = None  # of the program on the board; None until it has told it
         self.session = None
         self.told = None
@@ -135,7 +136,7 @@ class Bridge:
             "profile": {"model": settings.device_model, "version": self.version},
         }
         try:
-            self.session = Session(self.url, registration)
+            self.session = Session(f"{self.url}/{self.address}", registration)
         except OSError as error:
             say(f"Waiting {self.pause_s} s for the server {self.url}: {error}")
             self.try_at = time.monotonic() + self.pause_s
@@ -181,7 +182,7 @@ def main(arguments):
         return 2
     # A device with an address of its own stays registered while it is off.
     lasting = bool(address)
-    url = f"{url}/{address or uuid.uuid4()}"
+    address = address or str(uuid.uuid4())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     pause_s = FIRST_PAUSE_S
@@ -191,7 +192,7 @@ def main(arguments):
             port = arguments[0] if arguments else port_find()
             with Link(port) as link:
                 say(f"the board is awaited on {port}")
-                bridge = Bridge(link, url)
+                bridge = Bridge(link, url, address)
                 pause_s = FIRST_PAUSE_S
                 while True:
                     bridge.step()

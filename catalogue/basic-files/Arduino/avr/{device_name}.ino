@@ -30,6 +30,8 @@ static const talk::Output OUTPUTS[] PROGMEM = {
 static const talk::Output *const OUTPUTS = nullptr;
 {%- endif %}
 
+static_assert({{ idf.info | length }} <= 32, "the bridge can ask for 32 input features, not {{ idf.info | length }}");
+
 void setup() {
     talk::begin({VERSION, INPUTS, {{ idf.info | length }}, OUTPUTS, {{ odf.info | length }}, {{ (da.push_interval * 1000) | round | int }}UL});
 }
