@@ -285,7 +285,7 @@ def test_ctrl_c_while_it_starts(gridtalk_fresh: Any) -> None:
     for pause in (0.3, 0.9, 1.6, 2.4):
         process = subprocess.Popen(
             [sys.executable, "-m", "gridtalk.cli", "up", "--data-dir", str(gridtalk_fresh.data_dir),
-             "--port", str(gridtalk_fresh.port)],
+             "--port", str(gridtalk_fresh.port), "--mqtt-port", str(gridtalk_fresh.mqtt_port)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=gridtalk_fresh.folder,
             env={k: v for k, v in os.environ.items() if not k.startswith("GRIDTALK_")},
         )  # fmt: skip

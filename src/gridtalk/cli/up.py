@@ -100,14 +100,14 @@ def up(
         for listening in (port, *(root for _, root in roots)):
             port_check(host, listening)
         public_address_set(host, port)
-        broker = mqtt.broker_plan(folder, host=mqtt_host, port=mqtt_port, wanted=not no_devices)
-        lock.sign("up", public_url=os.environ["GRIDTALK_PUBLIC_URL"])
-        server = None
-        if environment.database_url():
+        server = None if environment.database_url() else EmbeddedPostgres(folder)
+        if server is None:
             environment.database_check(environment.database_url())
         else:
-            server = EmbeddedPostgres(folder)
             server.check()
+        broker = mqtt.broker_plan(folder, host=mqtt_host, port=mqtt_port, wanted=not no_devices)
+        lock.sign("up", public_url=os.environ["GRIDTALK_PUBLIC_URL"])
+        if server is not None:
             if not server.pgdata.exists():
                 click.echo(f"gridtalk | first start: making the database in {folder}")
             server.initialise()
