@@ -9,7 +9,6 @@ import time_machine
 from django.db import transaction
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from gridtalk.cli.working import _checks
 from gridtalk.core import clock
 from gridtalk.core.errors import NotFound, TooMany
 from gridtalk.devicetalk.check import sandbox, tools
@@ -252,10 +251,3 @@ def test_old_checks_go_and_all_with_the_device(basic_file: BasicFile) -> None:
     device_delete(user=None, device=device)
     assert not DeviceCheck.objects.exists()
     task(check_id=check.pk)  # its task finds nothing to do
-
-
-@pytest.mark.parametrize(
-    ("queues", "awaited"), [(None, 1), (["checks"], 1), (["drains"], 0), (["drains", "checks"], 1)]
-)
-def test_workers_have_room_for_checks(queues: list[str] | None, awaited: int) -> None:
-    assert _checks(queues) == awaited
