@@ -71,6 +71,18 @@ def test_a_check_is_asked_for_in_the_transaction_and_done_by_the_task(
     assert check.finished_at is not None
 
 
+def test_open_pages_are_told(basic_file: BasicFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, list[str]]] = []
+
+    def notify(topics: list[str]) -> None:
+        told.append((DeviceCheck.objects.get().state, topics))
+
+    monkeypatch.setattr(checking, "events_notify", notify)
+    check = checked(device_of(basic_file))
+    topics = [checking.check_topic(check.pk)]
+    assert told == [("running", topics), ("passed", topics)]
+
+
 def test_messages_tell_of_the_users_lines(basic_file: BasicFile) -> None:
     check = checked(device_of(basic_file, "    x = undefined", var_setup="pin = nothing\ny = 1"))
     assert check.state == "failed"

@@ -15,6 +15,7 @@ from procrastinate.contrib.django import app
 
 from gridtalk.core import clock
 from gridtalk.core.errors import NotFound, TooMany
+from gridtalk.core.events import events_notify
 from gridtalk.devicetalk import config, engine, render, selectors, tree
 from gridtalk.devicetalk.check import sandbox, tools
 from gridtalk.devicetalk.check.messages import Message, problem_messages
@@ -108,6 +109,11 @@ def device_check_get(*, user: User | None, check_id: int) -> DeviceCheck:
     return check
 
 
+def check_topic(check_id: int) -> str:
+    """The topic of a check: told when it begins and when it ends."""
+    return f"check:{check_id}"
+
+
 def device_check_current(*, device: Device) -> DeviceCheck | None:
     """The check of the device's present version; None where it was not asked for.
 
@@ -129,6 +135,7 @@ def device_check_run(*, check_id: int) -> None:
         check.attempts += 1
         check.state, check.started_at = State.RUNNING, clock.now()
         check.save(update_fields=["attempts", "state", "started_at"])
+        events_notify([check_topic(check.pk)])
     if check.attempts > MOST_ATTEMPTS:
         _finish(check, _Result(State.BROKEN, "the server was stopped each time it checked this"))
         return
@@ -179,6 +186,7 @@ def _finish(check: DeviceCheck, result: _Result) -> None:
         isolation=result.isolation,
         finished_at=clock.now(),
     )
+    events_notify([check_topic(check.pk)])
 
 
 def _material(device: Device) -> _Material:
