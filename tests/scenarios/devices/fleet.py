@@ -110,11 +110,11 @@ class Fleet:
             what=f"{count} devices to be online and connected", seconds=seconds,
         )  # fmt: skip
 
-    def samples(self, device: LightDevice) -> list[int]:
+    def samples(self, device: LightDevice) -> list[Any]:
         """What is stored of the device's input, in order."""
         with self.gridtalk.database() as database:
             rows = database.execute(
-                "SELECT (s.value->>0)::int FROM df_samples s"
+                "SELECT s.value->0 FROM df_samples s"
                 " JOIN registered_features f ON f.id = s.feature_id"
                 " JOIN registered_devices d ON d.id = f.device_id"
                 " WHERE d.handle = %s AND f.kind = 'idf' ORDER BY s.id",

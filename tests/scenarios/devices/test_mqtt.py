@@ -108,18 +108,11 @@ def test_values_wait_for_a_device_and_reach_it_once(fleet: Fleet) -> None:
 def test_a_killed_device_server_is_followed_by_others(fleet: Fleet) -> None:
     """Two processes share; one is killed; within 10 s the other holds all shards."""
     devices = fleet.register(20)
-    second = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "gridtalk.cli",
-            "--data-dir",
-            str(fleet.gridtalk.data_dir),
-            "devices",
-        ],
-        env=child(fleet.gridtalk, "devices").environ(),
-        start_new_session=True,
-    )
+    kept = child(fleet.gridtalk, "devices").environ()
+    for name in ("GRIDTALK_SUPERVISOR", "GRIDTALK_READY_FILE"):
+        kept.pop(name, None)  # it is nobody's child
+    command = ["--data-dir", str(fleet.gridtalk.data_dir), "devices"]
+    second = subprocess.Popen([sys.executable, "-m", "gridtalk.cli", *command], env=kept)
     try:
         held = "SELECT count(DISTINCT holder) FROM device_shards WHERE lease_until > now()"
         wait_until(lambda: fleet.ask(held) == 2, what="both to hold shards", seconds=20)
