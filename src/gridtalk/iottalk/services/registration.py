@@ -54,19 +54,16 @@ def device_register(
     address is the caller's question.
     """
     with transaction.atomic():
-        device, created = _locked(registration)
-        now = clock.now()
-        device.name = registration.name or device.name or _name_made(device, registration)
-        device.dm_name = registration.dm_name
-        device.version = registration.version
-        device.profile = registration.profile
-        device.rev = uuid.uuid4()
-        device.registered_at = device.last_seen_at = now
-        left_before = device.deregistered_at
-        device.deregistered_at = None
+        device = _locked(registration) or _new(registration)
+        created, left_before = device.pk is None, device.deregistered_at
+        _fill(device, registration)
         if key_hash is not None:
             device.key_hash = key_hash
-        device.save()
+        if not created:
+            device.save()
+        elif not _inserted(device):
+            # Another request has made it meanwhile: now it is there to be locked.
+            return device_register(registration=registration, source=source, key_hash=key_hash)
         _features_store(device, registration.features, created=created)
         event_add(
             kind=DeviceEvent.Kind.REGISTERED
@@ -109,25 +106,42 @@ def _offline(device: RegisteredDevice, now: datetime) -> None:
         device.state_at = now
 
 
-def _locked(registration: Registration) -> tuple[RegisteredDevice, bool]:
-    """The device of that address, locked, and whether it was made now (it is not yet whole)."""
-    found = RegisteredDevice.objects.select_for_update(no_key=True).filter(
-        protocol=registration.protocol, address=registration.address
+def _locked(registration: Registration) -> RegisteredDevice | None:
+    """The device of that address, locked, if there is one."""
+    return (
+        RegisteredDevice.objects.select_for_update(no_key=True)
+        .filter(protocol=registration.protocol, address=registration.address)
+        .first()
     )
-    if device := found.first():
-        return device, False
+
+
+def _new(registration: Registration) -> RegisteredDevice:
     handle = new_handle()
-    device = RegisteredDevice(
+    return RegisteredDevice(
         protocol=registration.protocol, address=registration.address, handle=handle,
         shard=shard_of(handle),
     )  # fmt: skip
+
+
+def _fill(device: RegisteredDevice, registration: Registration) -> None:
+    now = clock.now()
+    device.name = registration.name or device.name or _name_made(device, registration)
+    device.dm_name = registration.dm_name
+    device.version = registration.version
+    device.profile = registration.profile
+    device.rev = uuid.uuid4()
+    device.registered_at = device.last_seen_at = now
+    device.deregistered_at = None
+
+
+def _inserted(device: RegisteredDevice) -> bool:
+    """Whether there was no device of that address yet."""
     try:
         with transaction.atomic():
             device.save(force_insert=True)
     except IntegrityError:
-        # Registered by another request a moment ago.
-        return found.get(), False
-    return device, True
+        return False
+    return True
 
 
 def _name_made(device: RegisteredDevice, registration: Registration) -> str:
