@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from gridtalk.core.errors import PeerError
+from gridtalk.core.models import SystemLog
 from gridtalk.iottalk import credentials, http_v2, topics
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice
 
@@ -196,7 +197,9 @@ def test_what_is_refused_before_the_address_says_why_too(
     assert reason in answer.json()["reason"]
 
 
-def test_our_own_bug_says_so_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_bug_says_so_in_json_and_names_no_uuid(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(**_: object) -> None:
         raise ValueError("a bug")
 
@@ -204,3 +207,6 @@ def test_our_own_bug_says_so_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = put()
     assert answer.status_code == 500
     assert answer.json()["reason"]
+    logged = SystemLog.objects.get().text
+    assert "PUT /iottalk/v2/…: ValueError: a bug" in logged
+    assert ADDRESS not in logged + caplog.text

@@ -37,6 +37,11 @@ def is_device(request: HttpRequest) -> bool:
     return request.path.startswith("/iottalk/")
 
 
+def shown_path(request: HttpRequest) -> str:
+    """The path as it may be written down: a device's ends in its uuid, which may be a secret."""
+    return "/".join(request.path.split("/")[:3]) + "/…" if is_device(request) else request.path
+
+
 def error_response(
     request: HttpRequest, status: int, text: str, *, number: str = ""
 ) -> HttpResponse:
@@ -100,7 +105,8 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse: 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: an exception outside a view; one inside is the work of ``Errors``."""
     error = sys.exc_info()[1]
-    log.error("failed outside a view: %s %s", request.method, request.path, exc_info=error)
+    path = shown_path(request)
+    log.error("failed outside a view: %s %s", request.method, path, exc_info=error)
     unreachable = isinstance(error, OperationalError | InterfaceError)
     return error_response(request, 503 if unreachable else 500, "")
 

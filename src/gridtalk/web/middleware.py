@@ -18,7 +18,7 @@ from django.http.multipartparser import MultiPartParserError
 from gridtalk.core.errors import GridtalkError
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
-from gridtalk.web.error_pages import error_response
+from gridtalk.web.error_pages import error_response, shown_path
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Errors:
 
     The last in the list, so that it sees a view's exception first. A bug is logged with its
     traceback and a number which the person is shown too; the query string is never logged, since
-    it carries inbound keys.
+    it carries inbound keys, nor a device's uuid.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -95,12 +95,13 @@ class Errors:
         if isinstance(exception, DJANGO_ANSWERS):
             return None
         number = secrets.token_hex(4)
-        log.error("bug %s in %s %s", number, request.method, request.path, exc_info=exception)
+        path = shown_path(request)
+        log.error("bug %s in %s %s", number, request.method, path, exc_info=exception)
         try:
             system_log_create(
                 source="web",
                 level=SystemLog.Level.ERROR,
-                text=f"bug {number} in {request.method} {request.path}: "
+                text=f"bug {number} in {request.method} {path}: "
                 f"{type(exception).__name__}: {exception}",
             )
         except DatabaseError as error:
