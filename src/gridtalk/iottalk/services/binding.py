@@ -31,7 +31,11 @@ from gridtalk.jobs.moving import (
 from gridtalk.messaging.interfaces.base import Way
 from gridtalk.messaging.interfaces.catalogue import provider
 from gridtalk.messaging.interfaces.iottalk.wire import ACK_FEATURE, JOB_FEATURE
-from gridtalk.messaging.models import CommunicationInterface, IoTtalkInterface
+from gridtalk.messaging.models import (
+    CommunicationInterface,
+    IncomingMessage,
+    IoTtalkInterface,
+)
 from gridtalk.users import audit
 from gridtalk.users.models import Permission, User
 from gridtalk.users.permissions import permission_check
@@ -130,8 +134,8 @@ def device_unbind(
     go on waiting; credit that the device never confirmed is not sent again and becomes unconfirmed.
     What the device says is no longer acknowledged, so that it keeps it.
 
-    Raises :class:`Conflict` where it is no meter's, or a job is being handed over right now;
-    :class:`UserError` where the meter has no phone for ``interface``.
+    Raises :class:`Conflict` where it is no meter's, a job is being handed over right now, or what
+    it said is not yet handled; :class:`UserError` where the meter has no phone for ``interface``.
     """
     _allowed(user)
     device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
@@ -139,6 +143,9 @@ def device_unbind(
         raise Conflict(f"device “{device.name}” is no meter's")
     meter = _meter_locked(Meter(pk=device.meter_id))
     box_change_check(meter=meter)
+    if IncomingMessage.objects.filter(number=device.handle, handled_at__isnull=True).exists():
+        # It was acknowledged, so the device has forgotten it; without its meter it would be lost.
+        raise Conflict(f"what device “{device.name}” said is being handled; look again in a moment")
     credits_left_behind(meter=meter)
     meter.device_address = f"{UNBOUND}{meter.pk}"
     meter.knows_job_ids = False

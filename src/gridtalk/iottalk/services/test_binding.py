@@ -24,7 +24,11 @@ from gridtalk.jobs.credit import credit_add
 from gridtalk.jobs.models import Job, JobMessage
 from gridtalk.jobs.sending import jobs_due_work
 from gridtalk.jobs.services import job_request
-from gridtalk.messaging.models import CommunicationInterface, IoTtalkInterface
+from gridtalk.messaging.models import (
+    CommunicationInterface,
+    IncomingMessage,
+    IoTtalkInterface,
+)
 from gridtalk.messaging.testing import kannel
 from gridtalk.testing_village import user_make
 from gridtalk.users.models import AuditEntry, User
@@ -281,6 +285,16 @@ class TestUnbinding:
         with pytest.raises(Conflict, match="being handed over right now"):
             binding.device_unbind(device=bound.device, user=None)
         device_jobs_sent(taken=taken)
+        binding.device_unbind(device=bound.device, user=None)
+
+    def test_not_while_something_that_it_said_waits(self, bound: DeviceMeter) -> None:
+        said = IncomingMessage.objects.create(
+            number=bound.handle, text="x", communication_interface=bound.interface, state="received"
+        )
+        with pytest.raises(Conflict, match="is being handled"):
+            binding.device_unbind(device=bound.device, user=None)
+        said.handled_at = clock.now()
+        said.save()
         binding.device_unbind(device=bound.device, user=None)
 
     def test_back_to_a_phone(self) -> None:
