@@ -22,6 +22,8 @@ from gridtalk.iottalk.notices import Notice, notice_send
 from gridtalk.iottalk.services.events import event_add
 from gridtalk.iottalk.wire_registration import Feature, Registration
 
+#: The topic of page events about the list of devices.
+DEVICES_TOPIC = "devices"
 #: Rows of features that a device once had and no longer has; the oldest go.
 MOST_GONE = 200
 
@@ -72,7 +74,7 @@ def device_register(
             device=device, text=_event_text(registration), source=source,
         )  # fmt: skip
         notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)
-        events_notify([device_topic(device.pk)])
+        events_notify([device_topic(device.pk), DEVICES_TOPIC])
     return Registered(device, created)
 
 
@@ -97,7 +99,7 @@ def device_deregister(*, device: RegisteredDevice, rev: uuid.UUID | None, source
         device.features.update(state=RegisteredFeature.State.NEW, reason="")
         event_add(kind=DeviceEvent.Kind.DEREGISTERED, device=device, source=source)
         notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)
-        events_notify([device_topic(device.pk)])
+        events_notify([device_topic(device.pk), DEVICES_TOPIC])
 
 
 def _offline(device: RegisteredDevice, now: datetime) -> None:

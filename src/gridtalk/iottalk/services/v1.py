@@ -19,6 +19,7 @@ from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice, RegisteredFea
 from gridtalk.iottalk.services.events import event_add
 from gridtalk.iottalk.services.jobs_out import device_jobs_again
 from gridtalk.iottalk.services.registration import (
+    DEVICES_TOPIC,
     device_deregister,
     device_register,
     device_topic,
@@ -120,7 +121,7 @@ def _approval_want(device: RegisteredDevice, source: str) -> None:
         kind=DeviceEvent.Kind.REFUSED, device=device, source=source,
         text="wants to register again without its password-key: approve of it, if it is the meter",
     )  # fmt: skip
-    events_notify([device_topic(device.pk)])
+    events_notify([device_topic(device.pk), DEVICES_TOPIC])
 
 
 def _as_known(registration: Registration, known: RegisteredDevice | None) -> Registration:
@@ -159,7 +160,7 @@ def v1_device_seen(*, device: RegisteredDevice) -> None:
         came = row.filter(online=False).update(online=True, state_at=now, last_seen_at=now)
         if came:
             event_add(kind=DeviceEvent.Kind.ONLINE, device=device)
-            events_notify([device_topic(device.pk), "devices"])
+            events_notify([device_topic(device.pk), DEVICES_TOPIC])
         else:
             row.update(last_seen_at=now)
     if came and device.meter_id is not None:
@@ -195,7 +196,7 @@ def v1_devices_silent(*, listening_since: datetime) -> int:
             )
             for device in devices
         )
-        events_notify([*(device_topic(device.pk) for device in devices), "devices"])
+        events_notify([*(device_topic(device.pk) for device in devices), DEVICES_TOPIC])
     return len(devices)
 
 
