@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from django.db.models import Q
+
 from gridtalk.grid.models import Account, Circuit, Meter
 from gridtalk.messaging.models import Message
 
@@ -66,7 +68,11 @@ def message_rows(messages: Iterable[Message]) -> list[MessageRow]:
         ).values("pk", "incomingmessage__error", "incomingmessage__outcome")
     }
     numbers = {message.number for message in found if message.number}
-    meters = {str(meter.phone): meter for meter in Meter.objects.filter(phone__in=numbers)}
+    # A meter that is a device has an address instead of a number.
+    known = Meter.objects.filter(Q(phone__in=numbers) | Q(device_address__in=numbers))
+    meters = {
+        str(name): meter for meter in known for name in (meter.phone, meter.device_address) if name
+    }
     circuits: dict[str, Circuit] = {}
     others = numbers - meters.keys()
     if others:

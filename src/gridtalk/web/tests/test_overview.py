@@ -67,6 +67,14 @@ def test_the_feed_names_the_meters_and_leads_to_the_newest(village: Village, adm
     assert f'<a href="/messages/{newest.pk}">ml05 and 1 more meter: 2 reports' in text
 
 
+def test_a_meter_that_is_a_device_has_its_name_in_the_feed(village: Village, admin: Client) -> None:
+    meter_make(name="on the bench", phone=None, device_address="d4d44034")
+    say(village, "d4d44034", "reports")
+    text = admin.get("/").content.decode()
+    assert re.search(r'<a href="/messages/\d+">on the bench</a>', text)
+    assert "d4d44034" not in text
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
