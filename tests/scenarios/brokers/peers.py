@@ -1,5 +1,6 @@
 """MQTT clients of the broker tests: the server's own, honest devices, and a hostile one."""
 
+import contextlib
 import secrets
 import threading
 import time
@@ -115,8 +116,10 @@ class Peer:
         """Publish, and wait until it was handed over or the connection is lost."""
         info = self._client.publish(topic, payload, qos, retain)
         deadline = time.monotonic() + PATIENCE
-        while not info.is_published() and not self.losses and time.monotonic() < deadline:
-            time.sleep(0.005)
+        # paho says so where the connection has gone; the test says whether it should have.
+        with contextlib.suppress(RuntimeError):
+            while not info.is_published() and not self.losses and time.monotonic() < deadline:
+                time.sleep(0.005)
 
     def is_in(self) -> bool:
         """Whether the connection stands."""
