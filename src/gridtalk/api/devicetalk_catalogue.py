@@ -6,18 +6,16 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
 from gridtalk.api.files import download
-from gridtalk.api.schemas_devicetalk import (
+from gridtalk.api.schemas_types import IdPath, OptionalId, Text
+from gridtalk.api.schemas_workshop import (
     BasicFileIn,
     BasicFileOut,
     BasicFileWholeOut,
     DeviceModelIn,
     DeviceModelOut,
-    IdPath,
     LanguageIn,
     LanguageOut,
     LossesOut,
-    OptionalId,
-    Text,
 )
 from gridtalk.devicetalk import engine, selectors, tree
 from gridtalk.devicetalk.models import BasicFile, DeviceModel, Language

@@ -5,7 +5,9 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Status
 
-from gridtalk.api.schemas_devicetalk import CheckOut, IdPath, ImportedOut, ModelImport
+from gridtalk.api.schemas_devicetalk import CheckOut
+from gridtalk.api.schemas_types import IdPath
+from gridtalk.api.schemas_workshop import ImportedOut, ModelImport
 from gridtalk.core.errors import NotFound
 from gridtalk.devicetalk import selectors
 from gridtalk.devicetalk.models import DeviceCheck

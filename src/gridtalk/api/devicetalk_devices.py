@@ -16,17 +16,12 @@ from gridtalk.api.schemas_devicetalk import (
     DeviceSavedOut,
     DevicesOut,
     DiffOut,
-    FilePath,
-    IdPath,
-    Number,
-    NumberPath,
-    OptionalId,
-    Text,
     TextOut,
     TreeOut,
     VersionOut,
     VersionWholeOut,
 )
+from gridtalk.api.schemas_types import FilePath, IdPath, Number, NumberPath, OptionalId, Text
 from gridtalk.core.errors import NotFound
 from gridtalk.devicetalk import engine, render, rights, selectors
 from gridtalk.devicetalk.device_file_schema import DeviceDocument

@@ -20,19 +20,21 @@ from gridtalk.api.schemas_devicetalk import (
     FunctionOut,
     FunctionRestore,
     FunctionSave,
-    IdPath,
-    IdQuery,
     LibraryFunctionOut,
-    LongIdPath,
     NewFunctionOut,
-    Number,
-    NumberPath,
     SelectionOut,
     SelectionQuery,
-    Text,
-    TextPath,
     VersionOut,
     VersionWholeOut,
+)
+from gridtalk.api.schemas_types import (
+    IdPath,
+    IdQuery,
+    LongIdPath,
+    Number,
+    NumberPath,
+    Text,
+    TextPath,
 )
 from gridtalk.core.errors import NotFound
 from gridtalk.devicetalk import selectors

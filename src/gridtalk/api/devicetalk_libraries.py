@@ -6,14 +6,9 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from gridtalk.api.devicetalk_rows import function_out, library_function_out
-from gridtalk.api.schemas_devicetalk import (
-    KeyPath,
-    LibraryChoiceOut,
-    LibraryOut,
-    LibraryTakenOut,
-    TextPath,
-    UploadEnd,
-)
+from gridtalk.api.schemas_devicetalk import LibraryChoiceOut, LibraryOut, LibraryTakenOut
+from gridtalk.api.schemas_types import KeyPath, TextPath
+from gridtalk.api.schemas_workshop import UploadEnd
 from gridtalk.devicetalk import selectors
 from gridtalk.devicetalk.models import DeviceLibrary, Library
 from gridtalk.devicetalk.services import libraries

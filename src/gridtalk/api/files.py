@@ -8,7 +8,7 @@ from django.utils.http import content_disposition_header
 from ninja import Router, Status
 
 from gridtalk.api.bodies import file_body
-from gridtalk.api.schemas_devicetalk import FileOut, UploadIn, UploadOut
+from gridtalk.api.schemas_workshop import FileOut, UploadIn, UploadOut
 from gridtalk.devicetalk import selectors
 from gridtalk.files import services
 from gridtalk.files.models import File

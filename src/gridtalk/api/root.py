@@ -14,6 +14,9 @@ from gridtalk.api import grid, jobs, messages, tokens
 from gridtalk.api.auth import KeyAuth
 from gridtalk.api.devicetalk import devicetalk_add
 
+#: The most faults of one request that its answer names: a body can have a hundred thousand.
+MOST_NAMED = 50
+
 api = NinjaAPI(
     title="Gridtalk",
     version="1",
@@ -38,8 +41,10 @@ devicetalk_add(api)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     texts = [
         f"{'.'.join(str(part) for part in found['loc'][1:])}: {found['msg']}"
-        for found in error.errors
+        for found in error.errors[:MOST_NAMED]
     ]
+    if len(error.errors) > MOST_NAMED:
+        texts.append(f"and {len(error.errors) - MOST_NAMED} more of that kind")
     return JsonResponse({"error": "; ".join(texts)}, status=400)
 
 

@@ -27,6 +27,8 @@ from gridtalk.users.models import User
 
 #: So long may an upload take before its files are removed.
 WAITS = timedelta(days=1)
+#: The most faults of one upload that are named.
+MOST_NAMED = 50
 
 
 def _column(owner: models.Model) -> str:
@@ -45,6 +47,8 @@ def paths_check(paths: Iterable[str]) -> None:
         problems.insert(0, f"{len(given)} files are more than {settings.FILES_MOST}")
     if not given:
         problems.append("there is no file in it")
+    if len(problems) > MOST_NAMED:
+        problems[MOST_NAMED:] = [f"and {len(problems) - MOST_NAMED} more"]
     if problems:
         raise UserError("; ".join(problems))
 

@@ -15,6 +15,7 @@ from gridtalk.devicetalk.testing import (
     library_make,
     user_make,
 )
+from gridtalk.files.models import File, UploadBatch
 from gridtalk.users.models import User
 from gridtalk.users.services import api_key_create
 
@@ -95,4 +96,14 @@ class Workshop:
         return device_make(self.basic_file, caller.user if caller else None, name)
 
 
-__all__ = ["BASIC_FILE", "DOCUMENT", "Caller", "Workshop"]
+def counts() -> list[int]:
+    """How much of everything there is."""
+    return [
+        model.objects.count()
+        for model in (models.Device, models.SaFunction, models.SaFunctionVersion, models.Library,
+                      models.DeviceLibrary, models.DeviceVersion, models.Language,
+                      models.BasicFile, models.DeviceModel, File, UploadBatch)
+    ]  # fmt: skip
+
+
+__all__ = ["BASIC_FILE", "DOCUMENT", "Caller", "Workshop", "counts"]
