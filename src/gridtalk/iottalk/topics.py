@@ -7,8 +7,6 @@ A device may write its ``ci`` and ``i/+``, and read its ``co`` and ``o/+``, noth
 from typing import NamedTuple
 
 ROOT = "gt"
-#: What every process of the device server subscribes to, shared: data may come in any order.
-DATA_SHARED = f"$share/gridtalk/{ROOT}/+/+/i/+"
 
 
 def control_in(shard: int | str, handle: str) -> str:
