@@ -26,12 +26,18 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield one
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_every_device_fits_an_uno_and_reports(name: str, runner: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "board_name", "mcu"),
+    [*((name, "uno", "atmega328p") for name in OTHERS),
+     ("prepaid-meter-arduino", "mega", "atmega2560")],
+)  # fmt: skip
+def test_every_device_fits_its_board_and_reports(
+    name: str, board_name: str, mcu: str, runner: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "device"
     generated(name, folder)
-    program_fits(folder, "SIMULATED=1")
-    board = Board(runner, folder).start()
+    program_fits(folder, "SIMULATED=1", f"BOARD={board_name}")
+    board = Board(runner, folder, mcu).start()
     try:
         version = board.await_line("?")
         assert version[1:] in next(folder.glob("*.ino")).read_text()

@@ -14,7 +14,7 @@ namespace {
 
 // 2026-11-23 10:00:00, in seconds since 2000.
 const uint32_t START = 848743200;
-uint32_t told_at_ms = 0;
+uint32_t time_at_start = START;
 std::string said;
 
 struct PowerCut {};
@@ -70,6 +70,9 @@ void pass(Meter &meter, uint32_t seconds) {
 struct World {
     explicit World(uint16_t load_w, sharedsolar::Limits limits = {1000, 10, 0, 0})
         : board(1, load_w), meter(board, limits) {
+        // As after a power cut: the board's own clock begins anew.
+        time_at_start += now_ms / 1000;
+        now_ms = 0;
         meter.run();
     }
     sharedsolar::SimulatedBoard board;
@@ -79,7 +82,7 @@ struct World {
 void fresh() {
     std::memset(eeprom, 0xFF, sizeof eeprom);
     now_ms = 0;
-    told_at_ms = 0;
+    time_at_start = START;
     said.clear();
 }
 
@@ -225,6 +228,25 @@ void cuts(bool tearing) {
     std::cout << runs << " power cuts" << std::endl;
 }
 
+// Energy of the last ten minutes may be lost, older one not; and without any, nothing is written.
+void saving() {
+    fresh();
+    {
+        World world(100);
+        job(world.meter, R"(["cr",1,"192.168.1.201",100])");
+        pass(world.meter, 1299);
+    }
+    World world(100);
+    job(world.meter, R"(["cping",2,"192.168.1.201",0])");
+    job(world.meter, R"(["coff",3,"192.168.1.201",0])");
+    const std::string report = next(world.meter, sharedsolar::PRIMARY_LOG);
+    must(report.find(",1,33.4,1201,66.64]") != std::string::npos, "20 minutes are kept: " + report);
+    pass(world.meter, 1);
+    writes_left = 0;
+    pass(world.meter, 3000);  // no hour ends, nothing is used
+    writes_left = -1;
+}
+
 void damage() {
     fresh();
     { World world(0); }
@@ -286,7 +308,7 @@ size_t Log::write(uint8_t byte) {
     said += static_cast<char>(byte);
     return 1;
 }
-uint32_t now() { return START + (now_ms - told_at_ms) / 1000; }
+uint32_t now() { return time_at_start + now_ms / 1000; }
 void take() {}
 }  // namespace talk
 
@@ -297,6 +319,7 @@ int main() {
     full();
     cuts(true);
     cuts(false);
+    saving();
     damage();
     pulses();
     return 0;

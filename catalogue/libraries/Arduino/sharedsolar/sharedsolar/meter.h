@@ -153,10 +153,11 @@ class Meter {
             const Measured measured = board_.measure(i);
             each.energy_mwh += measured.energy_mwh;
             if (measured.power_w > 0) each.use_s += passed_s;
+            unsaved_ |= measured.energy_mwh > 0 || measured.power_w > 0;
             each.credit -= static_cast<int64_t>(measured.energy_mwh) * price_cents_;
             changed |= check(each, measured.power_w);
         }
-        if (changed || uptime_s_ - saved_s_ >= SAVE_S) save();
+        if (changed || (unsaved_ && uptime_s_ - saved_s_ >= SAVE_S)) save();
     }
 
     // Alerts and cut-offs; each is told once, until its cause is gone. True where one was.
@@ -310,6 +311,7 @@ class Meter {
     void save() {
         store_.commit(state_);
         saved_s_ = uptime_s_;
+        unsaved_ = false;
     }
 
     // Rounded; a credit is never beyond what an int32_t can say.
@@ -353,6 +355,7 @@ class Meter {
     Store::Found found_ = Store::NEW;
     bool loaded_ = false;
     bool ready_ = false;
+    bool unsaved_ = false;  // energy that was counted since
 };
 
 }  // namespace sharedsolar
