@@ -8,8 +8,10 @@ from collections.abc import Iterable
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
 _FORBIDDEN = frozenset(':*?"<>|')
 _DRIVE = re.compile(r"[A-Za-z]:")
-# Most paths have only these characters, none of which needs a closer look.
-_PLAIN = re.compile(r"[A-Za-z0-9_./{} -]+")
+# Nearly all paths are of such parts, which need no closer look. The lookahead keeps out whatever
+# may be a device of Windows.
+_PART = r"(?!(?i:con|prn|aux|nul|com|lpt))[A-Za-z0-9_{}-](?:[A-Za-z0-9_.{} -]*[A-Za-z0-9_{}-])?"
+_PLAIN = re.compile(f"{_PART}(?:/{_PART})*")
 
 
 def path_fault(path: str, *, longest: int) -> str | None:
@@ -22,11 +24,11 @@ def path_fault(path: str, *, longest: int) -> str | None:
         return "a file has no name"
     if len(path) > longest:
         return f"it is longer than {longest} characters; shorten its folders' names"
+    if _PLAIN.fullmatch(path):
+        return None
     if path.startswith("/") or _DRIVE.match(path):
         return "it is an absolute path; give it within its folder"
-    if not _PLAIN.fullmatch(path) and (fault := _character_fault(path)):
-        return fault
-    return next(filter(None, map(_part_fault, path.split("/"))), None)
+    return _character_fault(path) or next(filter(None, map(_part_fault, path.split("/"))), None)
 
 
 def _character_fault(path: str) -> str | None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridtalk.core import paths
 from gridtalk.core.paths import path_fault, paths_clashes
 
 
@@ -39,6 +40,16 @@ def test_what_is_taken_stays_in_its_folder(path: str) -> None:
         parts = path.split("/")
         assert not {"", ".", ".."} & set(parts)
         assert "\\" not in path
+
+
+@given(st.text(alphabet=st.sampled_from("aX.{ -/conulpt1"), min_size=1, max_size=12))
+def test_what_is_plainly_good_is_good(path: str) -> None:
+    if paths._PLAIN.fullmatch(path):
+        assert not path.startswith("/")
+        assert [
+            paths._part_fault(part) for part in path.split("/") if paths._part_fault(part)
+        ] == []
+        assert paths._character_fault(path) is None
 
 
 def test_clashes() -> None:
