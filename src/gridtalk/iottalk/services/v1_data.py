@@ -55,14 +55,15 @@ def v1_data_store(*, device: RegisteredDevice, name: str, values: list[Any]) -> 
     with transaction.atomic():
         if reference:
             _ack_queue(device, reference)
-        if feature.state != RegisteredFeature.State.OK:
-            device.features.filter(pk=feature.pk).update(
-                state=RegisteredFeature.State.OK, reason=""
-            )
         samples_store(
             rows=[NewSample(device.pk, feature.pk, at, json_text(values))],
             tell=event_admit(device_id=device.pk),
         )
+        # After what locks the device: a registration locks it before its features too.
+        if feature.state != RegisteredFeature.State.OK:
+            device.features.filter(pk=feature.pk).update(
+                state=RegisteredFeature.State.OK, reason=""
+            )
 
 
 def _ack_queue(device: RegisteredDevice, reference: str) -> None:
