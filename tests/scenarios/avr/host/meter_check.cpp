@@ -243,7 +243,7 @@ void saving() {
     must(report.find(",1,33.4,1201,66.64]") != std::string::npos, "20 minutes are kept: " + report);
     pass(world.meter, 1);
     writes_left = 0;
-    pass(world.meter, 3000);  // no hour ends, nothing is used
+    pass(world.meter, 2000);  // no hour ends, nothing is used
     writes_left = -1;
 }
 
