@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
-from gridtalk.api.files import download
+from gridtalk.api.files import binary, download
 from gridtalk.api.schemas_types import IdPath, OptionalId, Text
 from gridtalk.api.schemas_workshop import (
     BasicFileIn,
@@ -111,7 +111,11 @@ def basic_file_get(request: HttpRequest, basic_file_id: IdPath) -> dict[str, Any
     return _whole(selectors.basic_file_by_id(basic_file_id=basic_file_id))
 
 
-@router.get("basicfiles/{basic_file_id}/zip", summary="All files of a basic file")
+@router.get(
+    "basicfiles/{basic_file_id}/zip",
+    summary="All files of a basic file",
+    openapi_extra=binary("application/zip"),
+)
 @requires(Permission.VIEW)
 def basic_file_zip(request: HttpRequest, basic_file_id: IdPath) -> HttpResponse:
     """The template tree, to change and upload again."""

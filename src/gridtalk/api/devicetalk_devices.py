@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from gridtalk.api.devicetalk_rows import version_of
-from gridtalk.api.files import download
+from gridtalk.api.files import binary, download
 from gridtalk.api.paging import page_before
 from gridtalk.api.schemas import Limit
 from gridtalk.api.schemas_devicetalk import (
@@ -140,7 +140,11 @@ def device_share(request: HttpRequest, device_id: IdPath) -> dict[str, Any]:
     return _out(user, _device(request, device_id))
 
 
-@router.get("device/{device_id}/zip", summary="A device's code as a zip")
+@router.get(
+    "device/{device_id}/zip",
+    summary="A device's code as a zip",
+    openapi_extra=binary("application/zip"),
+)
 @requires(Permission.VIEW)
 def device_zip(request: HttpRequest, device_id: IdPath) -> HttpResponse:
     """The same bytes for the same device, basic file and libraries; ``ETag`` is their hash."""

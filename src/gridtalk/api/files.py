@@ -32,6 +32,14 @@ def upload_open(request: HttpRequest, body: UploadIn) -> Status[dict[str, Any]]:
     return Status(201, {"upload_batch": batch.pk, "files": files})
 
 
+def binary(content_type: str) -> dict[str, Any]:
+    """The description of an answer that is no JSON."""
+    schema = {"type": "string", "format": "binary"}
+    return {
+        "responses": {200: {"description": "OK", "content": {content_type: {"schema": schema}}}}
+    }
+
+
 _BODY = {
     "requestBody": {
         "required": True,
@@ -58,7 +66,11 @@ def file_send(request: HttpRequest, uuid: UUID) -> File:
     return services.file_upload(user=signed_in(request), uuid=uuid, data=file_body(request))
 
 
-@router.get("file/{uuid}", summary="The bytes of one file")
+@router.get(
+    "file/{uuid}",
+    summary="The bytes of one file",
+    openapi_extra=binary("application/octet-stream"),
+)
 @requires(Permission.VIEW)
 def file_get(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """A file of a basic file, library, device library or device that you see, or of your upload."""

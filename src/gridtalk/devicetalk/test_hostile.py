@@ -1,14 +1,19 @@
-"""No text of a user is ever interpreted: literally in the code, or refused by name. Pure."""
+"""No text or path of a user is ever interpreted: literally in the code, or refused by name."""
 
 import ast
+import os
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from gridtalk.devicetalk.config import basic_file_read
+from gridtalk.devicetalk.examples import library_read
 from gridtalk.devicetalk.render import device_render, device_zip
 from gridtalk.devicetalk.render_function import function_new
-from gridtalk.devicetalk.testing_engine import IDF, basic_file_with, device_with
-from gridtalk.devicetalk.testing_hostile import TEXTS
+from gridtalk.devicetalk.testing_engine import IDF, basic_file_with, device_with, tree_with
+from gridtalk.devicetalk.testing_hostile import PATHS, TEXTS
 from gridtalk.devicetalk.tree import (
     Device,
     GlobalVariables,
@@ -16,6 +21,7 @@ from gridtalk.devicetalk.tree import (
     LibraryFunction,
     Rendered,
 )
+from gridtalk.devicetalk.ziptree import folder_read, folder_write, zip_make
 
 PLACES = ("name", "device model", "address", "server", "function", "feature", "code", "variables",
           "global variables")  # fmt: skip
@@ -89,3 +95,46 @@ def test_a_librarys_text_is_a_value_of_the_template(label: str) -> None:
     lines = [line for line in text.split("\n") if line.strip() and line != "{*new_line*}"]
     assert [line for line in made.code[1:] if line] == lines
     assert list(made.var_setup) == text.split("\n")
+
+
+@pytest.mark.parametrize("label", PATHS)
+def test_a_path(label: str, tmp_path: Path) -> None:
+    """Zip-slip: no door lets it in, and no zip or folder would be written with it."""
+    path = PATHS[label]
+    doors: dict[str, Callable[[], object]] = {
+        "library": lambda: library_read(
+            tree={"lib/lib/a.py": b"", path: b""}, example_dir="examples"
+        ),
+        "basic file": lambda: basic_file_read(
+            name="b", language="Python", tree={**tree_with(), path: b""}
+        ),
+        "zip": lambda: zip_make({"a": b"", path: b""}),
+        "folder": lambda: folder_write({"a": b"", path: b""}, tmp_path / "out"),
+    }
+    for door, enter in doors.items():
+        # A zip's own paths may be longer, as the device's folder comes before.
+        if label == "long" and door in {"zip", "folder"}:
+            continue
+        with pytest.raises(InvalidTree) as caught:
+            enter()
+        assert path in {problem.path for problem in caught.value.problems}, door
+    assert not (tmp_path / "out" / "a").exists() or label == "long"
+
+
+LINKS: dict[str, Callable[[Path], None]] = {
+    "to a file": lambda place: place.symlink_to("/etc/passwd"),
+    "to a folder": lambda place: place.symlink_to("/etc"),
+    "to its own folder": lambda place: place.symlink_to("."),
+    "to nothing": lambda place: place.symlink_to("/nothing/there"),
+    "a pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("label", LINKS)
+def test_links_and_pipes_are_refused_by_name(label: str, tmp_path: Path) -> None:
+    folder = tmp_path / "lib"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib" / "a.py").write_bytes(b"")
+    LINKS[label](folder / "lib" / "odd")
+    with pytest.raises(InvalidTree, match=r"lib/odd: it is"):
+        folder_read(folder)
