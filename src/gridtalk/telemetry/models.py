@@ -83,7 +83,8 @@ class PCULog(Log):
     """The power conditioning unit's report; table ``pcu_logs``.
 
     Energy in kWh, counted up; ``battery_volts`` in V; ``battery_temp`` in °C. Field units of
-    ``battery_charge`` and ``battery_discharge`` vary between sites, so the raw text is kept.
+    ``battery_charge`` and ``battery_discharge`` vary between sites, so the raw text is kept. Null is
+    what is not measured: of meters with a SIM only the temperature, of devices any.
     """
 
     KIND = "pcu"
@@ -98,14 +99,14 @@ class PCULog(Log):
     )
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="pcu_logs")
     meter_time = models.DateTimeField()
-    cumulative_kwh_solar = models.FloatField()
-    cumulative_kwh_battery_charge = models.FloatField()
-    cumulative_kwh_discharge = models.FloatField()
-    battery_volts = models.FloatField()
-    battery_charge = models.FloatField()
-    battery_discharge = models.FloatField()
-    solar_amps = models.FloatField()
-    solar_volts = models.FloatField()
+    cumulative_kwh_solar = models.FloatField(null=True)
+    cumulative_kwh_battery_charge = models.FloatField(null=True)
+    cumulative_kwh_discharge = models.FloatField(null=True)
+    battery_volts = models.FloatField(null=True)
+    battery_charge = models.FloatField(null=True)
+    battery_discharge = models.FloatField(null=True)
+    solar_amps = models.FloatField(null=True)
+    solar_volts = models.FloatField(null=True)
     battery_temp = models.FloatField(null=True)
     raw = models.TextField()
 

@@ -61,13 +61,13 @@ def pcu_log_insert(
     """Store a power unit's report; its log's id, or None where this meter and time are stored.
 
     ``values`` in the order of the message: kWh solar, kWh into and out of the battery, battery V,
-    battery charge, battery discharge, solar A, solar V, battery °C (null where it is not sent).
-    One statement; :class:`UserError` where it is not nine values of which only the last is null.
-    Source: meter-protocol.md, "PCU values".
+    battery charge, battery discharge, solar A, solar V, battery °C; null for what it does not
+    measure. One statement; :class:`UserError` where they are not nine.
+    Source: meter-protocol.md, "PCU values"; iottalk.md for null.
     """
-    if len(values) != len(_PCU_COLUMNS) or None in values[:-1]:
+    if len(values) != len(_PCU_COLUMNS):
         raise UserError(
-            f"a PCU report holds {len(_PCU_COLUMNS)} values, of which only the last may be null; "
+            f"a PCU report holds {len(_PCU_COLUMNS)} values; "
             f"this one holds {', '.join(map(str, values)) or 'none'}"
         )
     with connection.cursor() as cursor:

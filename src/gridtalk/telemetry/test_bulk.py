@@ -349,11 +349,14 @@ def test_pcu_log(pcu_values: list[Decimal | None]) -> None:
     facts["meter_time"] = noon + MINUTE
     assert pcu_log_insert(**{**facts, "values": [*pcu_values[:8], None]})
     assert PCULog.objects.latest("pk").battery_temp is None
-    assert Log.objects.count() == 2
+    facts["meter_time"] = noon + 2 * MINUTE
+    assert pcu_log_insert(**{**facts, "values": [None] * 9})
+    assert PCULog.objects.latest("pk").solar_volts is None
+    assert Log.objects.count() == 3
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("values", [[], [Decimal(1)] * 8, [None] * 9, [Decimal(1)] * 10])
+@pytest.mark.parametrize("values", [[], [Decimal(1)] * 8, [Decimal(1)] * 10])
 def test_a_pcu_report_of_other_shape(values: list[Decimal | None]) -> None:
     noon = datetime(2026, 11, 23, tzinfo=UTC)
     with pytest.raises(UserError, match="9 values"):

@@ -166,13 +166,17 @@ def _power_unit(meter: Meter, span: Span) -> list[Chart]:
     if not rows:
         return []
     solar: list[Point] = [
-        (row["meter_time"], row["solar_volts"] * row["solar_amps"]) for row in rows
+        (row["meter_time"], _product(row["solar_volts"], row["solar_amps"])) for row in rows
     ]
     battery: list[Point] = [(row["meter_time"], row["battery_volts"]) for row in rows]
     return [
         chart(_("Solar power"), "W", "line", solar),
         chart(_("Battery"), "V", "level", battery),
     ]
+
+
+def _product(volts: float | None, amps: float | None) -> float | None:
+    return None if volts is None or amps is None else volts * amps
 
 
 def chart(title: str, unit: str, kind: str, points: Sequence[Point]) -> Chart:

@@ -166,7 +166,7 @@ def test_other_messages(feature: str, values: tuple[Any, ...], text: str) -> Non
         ("PrimaryLog-I", PP | {"watthours": Decimal("1E-999999")}, "a plain number"),
         ("PrimaryLog-I", PP | {"watthours": 10**4000}, "a plain number"),
         ("PrimaryLog-I", PP | {"credit": [1]}, "credit is “.1.”; it must be a number"),
-        ("PcuLog-I", ["26112312", None, *[1] * 8], "value 1 is null"),
+        ("PcuLog-I", ["26112312", True, *[1] * 8], "value 1 is"),
         ("PcuLog-I", ["26112312", *[1] * 8, "warm"], "value 9 is “warm”"),
         ("Alert-I", [CID, "hungry"], "code is “hungry”; it must be one of lcw"),
         ("Alert-I", ["", "lcw"], "cid is “”"),
@@ -217,3 +217,12 @@ def test_anything_is_said_or_named(feature: str, data: st.DataObject) -> None:
     except Malformed:
         return
     assert wire.looks_like_meter(text)
+
+
+def test_a_value_that_is_not_measured_is_null_from_a_device_and_wrong_in_an_sms() -> None:
+    text = device_text("PcuLog-I", ("26112312", None, *[Decimal(1)] * 7, None))
+    assert text == "(pcu#2026112312#null,1,1,1,1,1,1,1)"
+    said = wire.parse(text, nulls=True)
+    assert isinstance(said, wire.PcuLog)
+    assert said.values == (None, *[Decimal(1)] * 7, None)
+    assert isinstance(wire.parse(text), wire.MeterError)

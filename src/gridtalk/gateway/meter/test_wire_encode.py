@@ -316,7 +316,7 @@ def test_job_not_understood(text: str) -> None:
         lambda: wire_encode.encode_ping("a)"),
         lambda: wire_encode.encode_alert(code="pp"),
         lambda: wire_encode.encode_pcu(meter_time=NOON, values=[Decimal(1)] * 8),
-        lambda: wire_encode.encode_pcu(meter_time=NOON, values=[None, *[Decimal(1)] * 8]),
+        lambda: wire_encode.encode_pcu(meter_time=NOON, values=[None] * 10),
         lambda: wire_encode.encode_pcu(
             meter_time=NOON.replace(microsecond=1), values=[Decimal(1)] * 9
         ),

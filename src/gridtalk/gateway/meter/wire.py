@@ -13,6 +13,7 @@ from gridtalk.gateway.meter.wire_types import (
     ALERT_CODES,
     LIMITS,
     METER_ALERT_CODES,
+    NULL,
     PCU_VALUES,
     Alert,
     EntryError,
@@ -70,18 +71,19 @@ def looks_like_meter(text: str) -> bool:
     return bool(_ONLINE.match(text)) or ("=" in text and "job" in fields(text))
 
 
-def parse(text: str, limits: Limits = LIMITS) -> MeterMessage:
+def parse(text: str, limits: Limits = LIMITS, *, nulls: bool = False) -> MeterMessage:
     """What a meter's text says; :class:`MeterError` where it says nothing that we understand.
 
     Never raises, whatever the text. Of a compressed message the good entries are kept and the bad
-    ones reported with their position.
+    ones reported with their position. ``nulls``: a value of a power unit may be ``null``, as in the
+    texts that are made of what devices say (iottalk.md), and in no SMS.
     """
     text = text.strip()
     try:
         if _COMPRESSED.match(text):
             return wire_compressed.decode(_between_brackets(text), limits)
         if _PCU.match(text):
-            return _pcu(_between_brackets(text))
+            return _pcu(_between_brackets(text), nulls=nulls)
         if _ONLINE.match(text):
             return PowerOn()
         if "=" in text:
@@ -185,7 +187,7 @@ def _alert(found: dict[str, str], limits: Limits) -> Alert | PowerOn:
     )
 
 
-def _pcu(body: str) -> PcuLog:
+def _pcu(body: str, *, nulls: bool) -> PcuLog:
     sections = body.split("#")
     if len(sections) != 3:
         raise Malformed(f"a pcu message has two “#”; this has {len(sections) - 1}")
@@ -198,7 +200,10 @@ def _pcu(body: str) -> PcuLog:
     texts = [text.strip() for text in sections[2].split(",")]
     if len(texts) not in {PCU_VALUES - 1, PCU_VALUES}:
         raise Malformed(f"a pcu message has 8 or 9 values; this has {len(texts)}")
-    values = [wire_types.number(f"value {n}", text) for n, text in enumerate(texts[:8], start=1)]
+    values = [
+        None if nulls and text == NULL else wire_types.number(f"value {n}", text)
+        for n, text in enumerate(texts[:8], start=1)
+    ]
     last = texts[8] if len(texts) == PCU_VALUES else ""
     temperature = wire_types.number("value 9", last) if last else None
     return PcuLog(wire_types.timestamp(stamp), (*values, temperature))

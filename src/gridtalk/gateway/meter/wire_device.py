@@ -64,12 +64,11 @@ def _primary_log(
 
 
 def _pcu_log(meter_time: Any, *values: Any) -> str:
-    *measured, temperature = values
     return encode_pcu(
         meter_time=wire_types.timestamp(_stamp(meter_time)),
         values=[
-            *(_number(f"value {place}", value) for place, value in enumerate(measured, start=1)),
-            None if temperature is None else _number("value 9", temperature),
+            None if value is None else _number(f"value {place}", value)
+            for place, value in enumerate(values, start=1)
         ],
     )
 

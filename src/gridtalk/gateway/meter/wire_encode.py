@@ -14,6 +14,7 @@ from gridtalk.core import money
 from gridtalk.gateway.meter import wire, wire_compressed, wire_types
 from gridtalk.gateway.meter.wire_types import (
     ALERT_CODES,
+    NULL,
     PCU_VALUES,
     Malformed,
     MeterError,
@@ -121,15 +122,17 @@ def encode_alert(
 
 
 def encode_pcu(*, meter_time: datetime, values: Sequence[Decimal | None]) -> str:
-    """``(pcu#…)``: the power unit's report; the ninth value, the temperature, may be null.
+    """``(pcu#…)``: the power unit's report; null where it does not measure.
+
+    In the texts of meters only the ninth value, the temperature, may be null; it is left out.
 
     Of a whole hour its time is written as meters do, else to the second, as devices need it.
     """
-    given = [value for value in values if value is not None]
-    if len(values) != PCU_VALUES or None in values[: PCU_VALUES - 1]:
-        raise ValueError("a pcu report has 9 values, of which only the last may be null")
+    if len(values) != PCU_VALUES:
+        raise ValueError(f"a pcu report has {PCU_VALUES} values, not {len(values)}")
+    given = values[:-1] if values[-1] is None else values
     stamp = _stamp(meter_time).removesuffix("0000")
-    return f"(pcu#{stamp}#{','.join(f'{value:f}' for value in given)})"
+    return f"(pcu#{stamp}#{','.join(NULL if value is None else f'{value:f}' for value in given)})"
 
 
 def encode_online(meter: str) -> str:

@@ -14,6 +14,8 @@ from gridtalk.core import money
 #: Values of a PCU report: kWh solar (cumulative), kWh into and out of the battery, battery V,
 #: battery charge, battery discharge, solar A, solar V, battery temperature °C.
 PCU_VALUES = 9
+#: What stands for a value that a device does not measure.
+NULL = "null"
 
 ALERT_CODES = ("lcw", "nocw", "pmax", "emax", "md", "ce", "sdc")
 #: Alerts that speak of the whole meter, so that they need no ``cid``.
@@ -93,7 +95,10 @@ class PowerOn:
 
 @dataclass(frozen=True, slots=True)
 class PcuLog:
-    """The power conditioning unit's report: :data:`PCU_VALUES` values, the last may be null."""
+    """The power conditioning unit's report: :data:`PCU_VALUES` values.
+
+    Of an SMS the last may be null, of a device any.
+    """
 
     meter_time: datetime
     values: tuple[Decimal | None, ...]
