@@ -21,6 +21,7 @@ struct PowerCut {};
 uint8_t eeprom[Store::SIZE];
 long writes_left = -1;  // -1: no cut
 bool torn = false;
+bool there = true;  // the bridge
 
 void must(bool good, const std::string &what) {
     if (good) return;
@@ -146,6 +147,9 @@ void again() {
     fresh();
     World world(0);
     job(world.meter, R"(["coff",1,"192.168.1.201",0])");
+    there = false;
+    same(next(world.meter, sharedsolar::JOB_DONE), "", "without a bridge it waits");
+    there = true;
     std::vector<int> sent;
     for (int second = 0; second < 500; ++second) {
         if (!next(world.meter, sharedsolar::JOB_DONE).empty()) sent.push_back(second);
@@ -310,6 +314,7 @@ size_t Log::write(uint8_t byte) {
 }
 uint32_t now() { return time_at_start + now_ms / 1000; }
 void take() {}
+bool bridged() { return there; }
 }  // namespace talk
 
 int main() {

@@ -23,7 +23,9 @@ bool complete = false;
 bool busy = false;     // the line is in use
 int16_t last_number = -1;
 
-uint32_t mask = 0;
+// Without a bridge all features speak: a serial monitor shows them.
+const uint32_t ALL = 0xFFFFFFFF;
+uint32_t mask = ALL;
 uint32_t heard_at = 0;
 uint32_t hello_at = 0;
 uint32_t pushed_at = 0;
@@ -130,6 +132,7 @@ void handle() {
     if (!whole()) return;
     const int16_t number = static_cast<int16_t>(strtol(line, &rest, 10));
     if (rest == line || *rest != ' ') return;
+    if (!heard) mask = 0;
     heard = true;
     heard_at = millis();
     if (number != last_number) obey(rest + 1);
@@ -226,11 +229,13 @@ void run() {
     }
     if (heard && millis() - heard_at > SILENCE_MS) {
         heard = false;
-        mask = 0;
+        mask = ALL;
     }
     if (!heard && millis() - hello_at > HELLO_MS) hello();
     push_next();
 }
+
+bool bridged() { return heard; }
 
 uint32_t now() {
     return told_time == 0 ? 0 : told_time + (millis() - told_at) / 1000;

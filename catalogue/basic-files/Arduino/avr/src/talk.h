@@ -13,7 +13,8 @@
 //                      <number> <feature> <list>   values for an output feature
 //
 // The bridge repeats a line until it is answered, and sends the next one only then; a line that comes
-// again with the same number is answered, not carried out again.
+// again with the same number is answered, not carried out again. Without a bridge all input features
+// send their values, so that a serial monitor shows what the board measures.
 #pragma once
 
 #include <Arduino.h>
@@ -69,6 +70,9 @@ void run();
 
 // Call it in what takes longer than some milliseconds: it empties the serial line's small buffer.
 void take();
+
+// Whether the bridge is there. What must not get lost waits for it.
+bool bridged();
 
 // The local time in seconds since 2000; 0 until the bridge has told it.
 uint32_t now();

@@ -44,7 +44,7 @@ class Meter {
     // The next message of that kind that is due, its reference last. A message is due once, and again
     // after growing pauses until ack().
     void next(Kind kind, talk::Values &values) {
-        if (!ready_) return;
+        if (!ready_ || !talk::bridged()) return;
         uint8_t chosen = Store::MESSAGES;
         uint32_t oldest = 0;
         for (uint8_t place = 0; place < Store::MESSAGES; ++place) {
