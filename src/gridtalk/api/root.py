@@ -77,13 +77,31 @@ def openapi(request: HttpRequest) -> HttpResponse:
 def docs(request: HttpRequest) -> HttpResponse:
     """The API on one page, without scripts, for who is signed in."""
     schema = _schema()
-    calls = [
-        {"address": address, "method": method.upper(), **operation}
-        for address, methods in schema["paths"].items()
-        for method, operation in methods.items()
-    ]
-    context = {"info": schema["info"], "calls": calls, "section": "api"}
+    areas: dict[str, list[dict[str, Any]]] = {}
+    for address, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            call = {
+                "address": address,
+                "method": method.upper(),
+                "summary": operation["summary"],
+                "description": operation.get("description", "").replace("``", ""),
+                "parameters": [*operation.get("parameters", []), *_body_parts(schema, operation)],
+            }
+            areas.setdefault(operation["tags"][0], []).append(call)
+    context = {"info": schema["info"], "areas": areas, "section": "api"}
     return render(request, "api/docs.html", context)
+
+
+def _body_parts(schema: dict[str, Any], operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a call's JSON body, as parameters."""
+    content = operation.get("requestBody", {}).get("content", {})
+    reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+    body = schema["components"]["schemas"].get(reference.rpartition("/")[2], {})
+    needed = body.get("required", ())
+    return [
+        {"name": name, "in": "body", "required": name in needed}
+        for name in body.get("properties", {})
+    ]
 
 
 def _opened(patterns: list[URLPattern | URLResolver]) -> list[URLPattern | URLResolver]:
