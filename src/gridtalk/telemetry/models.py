@@ -83,8 +83,8 @@ class PCULog(Log):
     """The power conditioning unit's report; table ``pcu_logs``.
 
     Energy in kWh, counted up; ``battery_volts`` in V; ``battery_temp`` in °C. Field units of
-    ``battery_charge`` and ``battery_discharge`` vary between sites, so the raw text is kept. Null is
-    what is not measured: of meters with a SIM only the temperature, of devices any.
+    ``battery_charge`` and ``battery_discharge`` vary between sites, so the raw text is kept. What
+    is not measured is null: of meters with a SIM only the temperature, of devices any.
     """
 
     KIND = "pcu"

@@ -137,9 +137,9 @@ def uptime_list(
     """Uptime by meter: distinct hours with a mains report in the last 7 days, of 168.
 
     A meter that came into use within these days is measured since its first report. Every meter
-    asked for is in it, silent ones with 0 hours; without ``meter_ids`` all are. Reports with a
-    clock over an hour ahead do not count. It reads some 170 rows for each meter: ask for those
-    that are shown. Source: gateway.md 6.
+    asked for is in it, silent ones with 0 hours; without ``meter_ids`` all are. What a clock that
+    is ahead has stamped counts when its hour has come: the meter is up. It reads some 170 index
+    entries for each meter: ask for those that are shown. Source: gateway.md 6.
     """
     end = at or clock.now()
     hours = UPTIME_SPAN // timedelta(hours=1)
@@ -156,7 +156,9 @@ def uptime_list(
         return {meter_id: Uptime(min(found, of), of) for meter_id, found, of in cursor.fetchall()}
 
 
-# A meter is old where it reported before the span: one look at its newest report from then.
+# A meter is old where it reported before the span: one look at its newest report from then. Of the
+# reports only what the index (circuit, time) holds is asked: their rows lie in as many pages, and
+# for a list of meters that took seconds from a cold disk.
 _UPTIME = """
     SELECT m.id, coalesce(u.hours, 0), CASE
         WHEN old.there THEN %(hours)s
@@ -167,12 +169,12 @@ _UPTIME = """
     FROM meters m LEFT JOIN circuits c ON c.meter_id = m.id AND c.is_main
     LEFT JOIN LATERAL (
         SELECT count(DISTINCT date_trunc('hour', p.meter_time)) AS hours, min(p.meter_time) AS first
-        FROM primary_logs p WHERE p.circuit_id = c.id AND NOT p.clock_ahead
-            AND p.meter_time > %(start)s AND p.meter_time <= %(end)s
+        FROM primary_logs p
+        WHERE p.circuit_id = c.id AND p.meter_time > %(start)s AND p.meter_time <= %(end)s
     ) u ON true
     LEFT JOIN LATERAL (
         SELECT true AS there FROM primary_logs p
-        WHERE p.circuit_id = c.id AND NOT p.clock_ahead AND p.meter_time <= %(start)s
+        WHERE p.circuit_id = c.id AND p.meter_time <= %(start)s
         ORDER BY p.meter_time DESC LIMIT 1
     ) old ON true
     WHERE %(meters)s::int[] IS NULL OR m.id = ANY(%(meters)s::int[]) ORDER BY m.id

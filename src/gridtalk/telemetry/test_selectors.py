@@ -89,7 +89,7 @@ def test_uptime(label: str, hours: range, minutes: list[int], expected: Uptime) 
         for minute in minutes:
             log_make(mains, instant("2026-11-23T12:00") - timedelta(hours=hour, minutes=minute))
     log_make(circuit, "2026-11-23T12:00")  # a consumer's circuit does not count
-    log_make(mains, "2026-11-23T12:10", latency_s=-4000) if not hours else None
+    log_make(mains, "2026-11-23T12:40", latency_s=-4000)  # its hour has not come
     uptime = uptime_list(meter_ids=[meter.id, silent.id], at=at)
     assert uptime == {meter.id: expected, silent.id: Uptime(0, 0)}
     assert uptime_list(at=at) == uptime

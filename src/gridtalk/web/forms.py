@@ -12,6 +12,8 @@ from gridtalk.core import phones
 from gridtalk.core.errors import UserError
 from gridtalk.grid.models import Account
 from gridtalk.grid.services import LONGEST_PIN, MOST_CIRCUITS
+from gridtalk.messaging.interfaces.base import Way
+from gridtalk.messaging.interfaces.catalogue import kinds
 from gridtalk.messaging.models import CommunicationInterface, Language
 from gridtalk.prepaid.services import MOST_TOKENS
 from gridtalk.users.models import Group, Permission, User
@@ -49,8 +51,12 @@ def reason_input() -> forms.CharField:
 
 
 def interface_input(label: Any, **options: Any) -> forms.ModelChoiceField[CommunicationInterface]:
-    """A field for an active interface; where there is but one, it is chosen already."""
-    active = CommunicationInterface.objects.filter(active=True).order_by("name")
+    """A field for an active interface to phones; where there is but one, it is chosen already."""
+    active = (
+        CommunicationInterface.objects.filter(active=True)
+        .exclude(kind__in=kinds(Way.DEVICES))
+        .order_by("name")
+    )
 
     def the_only_one() -> int | None:
         found = list(active.values_list("pk", flat=True)[:2])
@@ -402,5 +408,19 @@ class NetbookForm(InterfaceForm):
     """A modem beside a small computer which polls us."""
 
 
-INTERFACE_FORMS: dict[str, type[InterfaceForm]] = {"kannel": KannelForm, "netbook": NetbookForm}
+class DevicesForm(forms.Form):
+    """Meters that are devices of this server."""
+
+    name = forms.CharField(label=_("Name"), max_length=64)
+    sms_interface = interface_input(
+        _("SMS to their consumers go through"),
+        help_text=_("A device is no phone: their consumers are texted through this interface."),
+    )
+
+
+INTERFACE_FORMS: dict[str, type[forms.Form]] = {
+    "kannel": KannelForm,
+    "netbook": NetbookForm,
+    "iottalk": DevicesForm,
+}
 assert INTERFACE_FORMS.keys() <= INTERFACE_KINDS.keys()

@@ -12,6 +12,7 @@ from gridtalk.grid.models import Meter
 from gridtalk.iottalk.models import DfSample, FeatureSend, RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.services.registration import device_register
 from gridtalk.iottalk.wire_registration import Feature, Registration
+from gridtalk.messaging.models import IoTtalkInterface
 from gridtalk.messaging.services import interface_create
 from gridtalk.testing_village import Village
 from gridtalk.users.models import AuditEntry
@@ -155,6 +156,22 @@ def test_bound_to_a_meter_and_parted(village: Village, admin: Client) -> None:
     assert box.meter == meter
     actions = list(AuditEntry.objects.values_list("action", flat=True))
     assert {"device_bind", "device_unbind"} <= set(actions)
+
+
+def test_an_interface_for_devices_has_no_key(village: Village, admin: Client) -> None:
+    assert (
+        "SMS to their consumers go through" in admin.get("/interfaces/add/iottalk").content.decode()
+    )
+    made = admin.post(
+        "/interfaces/add/iottalk", {"name": "devices", "sms_interface": village.interface.pk}
+    )
+    assert made.status_code == 302
+    assert made["Location"] == "/interfaces"
+    row = IoTtalkInterface.objects.get(name="devices")
+    assert row.sms_interface_id == village.interface.pk
+    # It carries no texts: nothing that texts offers it.
+    for page in ("/meters/add", "/messages/send", "/interfaces/add/iottalk"):
+        assert f'<option value="{row.pk}"' not in admin.get(page).content.decode(), page
 
 
 def test_what_cannot_be_a_meter_says_what_it_lacks(village: Village, admin: Client) -> None:

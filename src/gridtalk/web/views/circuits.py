@@ -19,6 +19,7 @@ from gridtalk.grid.models import Circuit
 from gridtalk.jobs import services as jobs_services
 from gridtalk.jobs.credit import credit_add
 from gridtalk.jobs.models import Job
+from gridtalk.messaging.services import texts_interface
 from gridtalk.prepaid.models import LedgerAccount, LedgerEntry
 from gridtalk.telemetry.models import PrimaryLog
 from gridtalk.users.audit import audit
@@ -157,7 +158,8 @@ def account_edit(request: HttpRequest, circuit_id: int) -> HttpResponse:
     account = found.account
     if account is None:
         raise UserError(_("This circuit has no customer."))
-    region = found.meter.communication_interface.region
+    own = found.meter.communication_interface
+    region = (texts_interface(interface=own) or own).region
     form = AccountForm(request.POST or None, instance=account, region=region)
     if request.method == "POST" and form.is_valid():
         changed = {name: str(form.cleaned_data[name]) for name in form.changed_data}

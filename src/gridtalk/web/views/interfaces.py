@@ -59,7 +59,10 @@ def interface_add(request: HttpRequest, kind: str) -> HttpResponse:
         except UserError as error:
             form.add_error(None, str(error))
         else:
-            return _key_page(request, made, key)
+            if key:
+                return _key_page(request, made, key)
+            messages.success(request, _("%(name)s is made.") % {"name": made.name})
+            return redirect("web:interfaces")
     context = {"section": "interfaces", "form": form, "label": provider(kind).label}
     return render(request, "web/interface_add.html", context, status=400 if form.errors else 200)
 

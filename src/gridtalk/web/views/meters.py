@@ -28,6 +28,7 @@ from gridtalk.jobs.models import Job
 from gridtalk.messaging.interfaces.base import Way
 from gridtalk.messaging.interfaces.catalogue import provider
 from gridtalk.messaging.models import Message
+from gridtalk.messaging.services import texts_interface
 from gridtalk.telemetry.selectors import Uptime, uptime_list
 from gridtalk.users.audit import audit
 from gridtalk.users.models import Permission
@@ -214,7 +215,8 @@ def circuit_add(request: HttpRequest, meter_id: int) -> HttpResponse:
     found = get_object_or_404(Meter.objects.select_related("communication_interface"), pk=meter_id)
     if found.retired_at is not None:
         raise UserError(_("This meter is retired."))
-    gateway = found.communication_interface
+    own = found.communication_interface
+    gateway = texts_interface(interface=own) or own
     form = CircuitForm(request.POST or None, region=gateway.region, initial={"lang": gateway.lang})
     if request.method == "POST" and form.is_valid():
         user = signed_in(request)
