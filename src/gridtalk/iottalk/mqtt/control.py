@@ -27,7 +27,12 @@ from gridtalk.iottalk.services.directory import (
     devices_changed,
     devices_of_shards,
 )
-from gridtalk.iottalk.services.presence import LinkChange, OnlineChange, presence_store
+from gridtalk.iottalk.services.presence import (
+    LinkChange,
+    OnlineChange,
+    devices_seen,
+    presence_store,
+)
 from gridtalk.iottalk.session import Feature, Session
 from gridtalk.iottalk.wire_mqtt import (
     ControlWord,
@@ -95,16 +100,22 @@ class Control:
         self._reload: set[int] = set()
         self._strangers: dict[str, list[bytes]] = {}
         self._heard: set[int] = set()
+        self._seen: dict[int, datetime] = {}
         self._changes: list[OnlineChange] = []
         self._links: dict[tuple[int, int], LinkChange] = {}
         self._subscribe: Subscribe | None = None
         self._unsubscribe: Subscribe | None = None
         self._woken = asyncio.Event()
         self._look_at = 0.0
+        self._looked_at = time.time()
         self._floods = Floods(most=MOST_A_SECOND, window_s=1.0)
         self._onlines = Floods(most=MOST_ONLINE, window_s=ONLINE_WINDOW_S)
 
     # --- what comes from outside ----------------------------------------------------------------
+
+    def is_loading(self) -> bool:
+        """Whether devices of our shards are still to be read."""
+        return bool(self._new_shards)
 
     async def connected(self, subscribe: Subscribe, unsubscribe: Subscribe) -> None:
         """The broker is there, anew: hear all devices again."""
@@ -174,6 +185,7 @@ class Control:
 
     def _hear(self, member: Member, payload: bytes, now: float) -> None:
         handle = member.device.handle
+        self._seen[member.device.id] = datetime.fromtimestamp(now, UTC)
         try:
             read = control_read(payload)
         except UserError as error:
@@ -210,6 +222,9 @@ class Control:
         if now >= self._look_at + LOOK_EVERY_S and self._shards:
             self._look_at = now
             await self._look()
+            if self._seen:
+                seen, self._seen = self._seen, {}
+                await self._database.run(Lane.CONTROL, devices_seen, seen=seen)
         await self._reread()
         await self._take_data()
         now = time.time()
@@ -244,9 +259,12 @@ class Control:
         self._by_handle.pop(member.device.handle, None)
 
     async def _look(self) -> None:
+        now = time.time()
+        within_s = LOOK_BACK_S + now - self._looked_at
         changed = await self._database.run(
-            Lane.CONTROL, devices_changed, shards=self._shards, within_s=LOOK_BACK_S
+            Lane.CONTROL, devices_changed, shards=self._shards, within_s=within_s
         )
+        self._looked_at = now
         for device_id, rev in changed.items():
             member = self.members.get(device_id)
             if (member.session.rev if member else "") != rev:

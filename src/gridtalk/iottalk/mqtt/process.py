@@ -87,6 +87,7 @@ class DeviceServer:
             notice=self._notice, peer=self._shards.peer, again=self._control.look
         )
         self._reached_until = float("-inf")
+        self._connected = asyncio.Event()
 
     def counts(self) -> Counts:
         """What this process received and stored."""
@@ -135,7 +136,12 @@ class DeviceServer:
         await self._database.close()
 
     async def _tell_ready(self) -> None:
+        await self._connected.wait()
+        self._shards.looked.clear()
+        self._shards.look()
         await self._shards.looked.wait()
+        while self._control.is_loading():
+            await asyncio.sleep(0.02)
         self._say_ready()
 
     def _ready(self, member: Member, came: bool) -> None:
@@ -203,7 +209,7 @@ class DeviceServer:
             await asyncio.sleep(0)  # the outbox has its client
             await client.subscribe(address.data_subscription(), qos=1)
             await self._control.connected(_quiet(subscribe), unsubscribe)
-            log.info("connected to the MQTT broker")
+            self._connected.set()
             async for _ in client.messages:
                 raise AssertionError("messages go to _receive")
         finally:

@@ -127,7 +127,7 @@ class Sending:
         for member, numbers in ready.values():
             device = member.device
             for number in numbers:
-                if device.meter_id is not None and device.features[number].name == JOB_FEATURE:
+                if device.features[number].name == JOB_FEATURE:
                     ways[device.handle] = topics.odf(device.shard, device.handle, number)
         while ways and self._certain():
             jobs = await self._database.run(
