@@ -14,7 +14,6 @@ from gridtalk.demo.server import (
     MQTT_PORT,
     PhonesDoor,
     Server,
-    catalogue_store,
     free_port,
     operators_own_forget,
 )
@@ -51,7 +50,6 @@ def demo(*, port: int, once: bool, pace: float, seed: int) -> int:
         with _django(data_dir):
             from gridtalk.demo.day import day_play  # noqa: PLC0415  Django is set up only now
 
-            catalogue_store()
             return day_play(server, phones=phones, once=once, pace_s=pace, seed=seed)
     except KeyboardInterrupt:
         return 0

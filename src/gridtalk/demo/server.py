@@ -66,14 +66,6 @@ def operators_own_forget() -> None:
         os.environ.pop(name, None)
 
 
-def catalogue_store() -> None:
-    """Store what DeviceTalk ships, before anybody opens the workshop; needs Django set up."""
-    from gridtalk.devicetalk.device_file import catalogue_folder  # noqa: PLC0415
-    from gridtalk.devicetalk.services.catalogue_install import catalogue_install  # noqa: PLC0415
-
-    catalogue_install(folder=catalogue_folder())
-
-
 @dataclass(frozen=True)
 class PhonesDoor:
     """Where the network takes what the page's phone says; ``key`` opens it."""
