@@ -13,8 +13,8 @@ import time
 class SimulatedBoard:
     """Households that use more in the evening, and the sun by day.
 
-    ``loads_w`` fixes the load of some circuits; ``solar_peak_w`` is the sun's power at noon, 0 for no
-    power conditioning unit.
+    ``loads_w`` fixes the load of some circuits; ``solar_peak_w`` is the sun's power at noon, 0 for
+    no power conditioning unit.
     """
 
     def __init__(self, circuits, now=time.time, solar_peak_w=0):
