@@ -15,7 +15,7 @@ from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("admitted")]
 BASE = "/iottalk/v2"
-ADDRESS = str(uuid4())
+ADDRESS = "6e2d5b7c-7c21-4f54-bb0e-1b4ad4c1d0f2"
 BODY = {"idf_list": [["A-I", ["int"]]], "accept_protos": ["mqtt"], "profile": {"model": "Box"}}
 
 
