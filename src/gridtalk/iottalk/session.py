@@ -36,6 +36,10 @@ STEADY_TRIES: Final = 20
 SLOW_PAUSE_S: Final = 300.0
 #: “Offline” is shown after so long: clients say it as they come back, a second before “online”.
 SETTLE_S: Final = 1.5
+#: After the broker or we began anew all devices do that at once, and we are slow to hear them all
+#: (5,000 devices on two busy cores: 28 s): so long after a beginning, and with so much patience.
+RETURN_S: Final = 60.0
+RETURN_SETTLE_S: Final = 30.0
 #: So long after an “offline” the device is asked whether that was so, and so often.
 PROBE_S: Final = 5.0
 PROBE_TRIES: Final = 3
@@ -206,7 +210,8 @@ class Session:
             if self._leave_at < math.inf:
                 out += self._left()
             elif self.online:
-                self._hide_at = now + SETTLE_S
+                returning = now < self._begun_at + RETURN_S
+                self._hide_at = now + (RETURN_SETTLE_S if returning else SETTLE_S)
             return self._settled(out)
         self._word, self._word_at = word, now
         self._unheard_until = self._lapse_at = self._hide_at = math.inf

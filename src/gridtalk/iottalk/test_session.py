@@ -13,6 +13,7 @@ from gridtalk.iottalk.session import (
     GRACE_S,
     LAPSE_S,
     PROBE_S,
+    RETURN_SETTLE_S,
     SETTLE_S,
     SLOW_PAUSE_S,
     STEADY_TRIES,
@@ -209,6 +210,18 @@ def test_a_reconnection_is_not_shown_as_offline() -> None:
     assert connects(out) == ["Sensor-I", "Lamp-O"]
 
 
+def test_when_all_devices_come_back_at_once_there_is_more_patience() -> None:
+    """After a restart of the broker; one that did go is offline then."""
+    story = Story().connected()
+    story.take(story.session.begun(story.now))
+    story.word("offline")
+    story.wait(RETURN_SETTLE_S - 1)
+    assert shown(story.out) == []
+    assert not story.session.may_receive(2)
+    story.wait(2)
+    assert shown(story.out) == [False]
+
+
 def test_the_late_will_of_a_replaced_connection_is_found_out_by_asking() -> None:
     """“Offline” with its own rev after a newer “online”; the device is there and answers."""
     story = Story().connected()
@@ -349,8 +362,8 @@ class World:
         self._order = itertools.count()
         self._in_order = 0.0
         self._word_at = float("-inf")
-        self._data_until = 0.0
-        self.take(self.session.begun(0.0))
+        self._begun_at = 0.0
+        self.begin()
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self.now + seconds, next(self._order), what))
@@ -382,6 +395,11 @@ class World:
         for _ in range(max(1, self.copies()) if sure else self.copies()):
             self.later(self._in_order - self.now, lambda: self.take(what()))
 
+    def begin(self) -> None:
+        """The broker, or our connection to it, began anew."""
+        self._begun_at = self.now
+        self.take(self.session.begun(self.now))
+
     def word(self, word: Any) -> list[Any]:
         self._word_at = self.now
         return self.session.word(word, rev="r1", now=self.now)
@@ -411,7 +429,7 @@ class World:
 
     def hear_data(self) -> None:
         self.take(self.session.data(1, at=self.now, now=self.now))
-        if self.now >= self._word_at + GRACE_S:
+        if self.now >= max(self._word_at, self._begun_at) + GRACE_S:
             assert self.session.online, "offline while data flow"
 
     def vanish(self) -> None:
@@ -420,6 +438,8 @@ class World:
             return
         self.there = False
         late = float(self.draw(st.sampled_from([0.1, 2.0, 60.0]))) if self.bad else 0.1
+        # Never before what the device itself said on that topic.
+        late = max(late, self._in_order - self.now)
         self.later(late, lambda: self.take(self.word("offline")))
 
     def take(self, out: list[Any]) -> None:
@@ -446,7 +466,7 @@ def test_whatever_the_network_does_it_ends_right(data: st.DataObject) -> None:
         if act in {"arrive", "arrive after vanish"} and not world.there:
             world.arrive()
         if act == "broker":
-            world.take(world.session.begun(world.now))
+            world.begin()
         world.run(data.draw(st.sampled_from([0.2, 3.0, 40.0, 200.0])))
     world.bad = False
     world.run(1500)

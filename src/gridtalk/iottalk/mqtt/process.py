@@ -196,7 +196,8 @@ class DeviceServer:
 
         async def subscribe(filters: Collection[str]) -> None:
             if filters:
-                await client.subscribe([(one, 2) for one in filters])
+                # Sessions bear repetitions, and QoS 2 would be twice the packets.
+                await client.subscribe([(one, 1) for one in filters])
 
         async def unsubscribe(filters: Collection[str]) -> None:
             # Where the connection is lost meanwhile, the next one begins without them.
