@@ -19,7 +19,7 @@ EXEC := $(BIN)/gridtalk --data-dir .gridtalk/check exec --
 ARGS ?=
 # The unit tests share the cores; what talks to real peers goes alone.
 ifeq ($(strip $(ARGS)),)
-PYTEST = $(BIN)/pytest src -n auto --dist worksteal && $(BIN)/pytest tests
+PYTEST = $(BIN)/pytest src -n auto && $(BIN)/pytest tests
 else
 PYTEST = $(BIN)/pytest $(ARGS)
 endif

@@ -49,6 +49,29 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _migrations_rows_stay() -> Generator[None, None, None]:
+    """A test that commits leaves all tables empty; put back what the migrations had stored there.
+
+    So the order of tests does not matter, which xdist changes.
+    """
+    from django.db import connection  # noqa: PLC0415  settings are read only now
+    from django.test import TestCase, TransactionTestCase  # noqa: PLC0415
+
+    name = "_fixture_teardown"  # where Django empties them
+    original = getattr(TransactionTestCase, name)
+
+    def teardown(case: TransactionTestCase) -> None:
+        original(case)
+        stored = getattr(connection, "_test_serialized_contents", None)
+        if stored and not isinstance(case, TestCase):
+            connection.creation.deserialize_db_from_string(stored)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, name, teardown)
+        yield
+
+
 def _forbid_skip(report: Any) -> None:
     """With CI=true a skip is a failure: what is missing must be installed by ``.ci/run``."""
     if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
