@@ -55,8 +55,8 @@ def _migrations_rows_stay() -> Generator[None, None, None]:
 
     So the order of tests does not matter, which xdist changes.
     """
-    from django.db import connection  # noqa: PLC0415  settings are read only now
-    from django.test import TestCase, TransactionTestCase  # noqa: PLC0415
+    from django.db import connection
+    from django.test import TestCase, TransactionTestCase
 
     name = "_fixture_teardown"  # where Django empties them
     original = getattr(TransactionTestCase, name)
