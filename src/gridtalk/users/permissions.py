@@ -19,7 +19,7 @@ R = TypeVar("R")
 DEEDS: dict[Permission, str | Promise] = {
     Permission.VIEW: gettext_lazy("see meters, circuits, messages, jobs and alerts"),
     Permission.SEND: gettext_lazy("send messages, pings and on/off jobs"),
-    Permission.MONEY: gettext_lazy("add credit, make tokens, resend and reverse"),
+    Permission.MONEY: gettext_lazy("add credit, make tokens, resend, confirm and reverse"),
     Permission.GRID: gettext_lazy("change meters, circuits, accounts and interfaces"),
     Permission.DEVICES: gettext_lazy("build devices in the workshop"),
     Permission.WORKSHOP: gettext_lazy(
