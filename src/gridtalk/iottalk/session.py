@@ -37,7 +37,8 @@ SLOW_PAUSE_S: Final = 300.0
 #: “Offline” is shown after so long: clients say it as they come back, a second before “online”.
 SETTLE_S: Final = 1.5
 #: After the broker or we began anew all devices do that at once, and we are slow to hear them all
-#: (5,000 devices on two busy cores: 28 s): so long after a beginning, and with so much patience.
+#: (5,000 devices on two busy cores: 28 s): so long after a beginning, and with so much patience,
+#: a device that has not come yet.
 RETURN_S: Final = 60.0
 RETURN_SETTLE_S: Final = 30.0
 #: So long after an “offline” the device is asked whether that was so, and so often.
@@ -206,11 +207,12 @@ class Session:
             self._early = (word, rev)
             return [LookAgain()]
         if word == "offline":
+            came = self._word == "online" and self._word_at > self._begun_at
+            returning = not came and now < self._begun_at + RETURN_S
             out = self._unlinked(now, doubt=self.online)
             if self._leave_at < math.inf:
                 out += self._left()
             elif self.online:
-                returning = now < self._begun_at + RETURN_S
                 self._hide_at = now + (RETURN_SETTLE_S if returning else SETTLE_S)
             return self._settled(out)
         self._word, self._word_at = word, now

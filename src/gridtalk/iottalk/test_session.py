@@ -220,6 +220,9 @@ def test_when_all_devices_come_back_at_once_there_is_more_patience() -> None:
     assert not story.session.may_receive(2)
     story.wait(2)
     assert shown(story.out) == [False]
+    story.word("online")
+    story.word("offline")
+    assert shown(story.wait(SETTLE_S + 0.1)) == [False], "it had come"
 
 
 def test_the_late_will_of_a_replaced_connection_is_found_out_by_asking() -> None:
