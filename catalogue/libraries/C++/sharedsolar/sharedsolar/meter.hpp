@@ -30,8 +30,6 @@ namespace sharedsolar {
 using nlohmann::json;
 
 const std::string MAINS = "192.168.1.200";
-// Pauses before a message is sent again, in seconds; the last one stays.
-constexpr double RESEND_S[] = {10, 30, 60, 300, 900, 3600};
 // Energy counted since the last save is lost in a power cut; it is saved this often.
 constexpr double SAVE_S = 60;
 // The gateway repeats a job for days, not for thousands of others.
@@ -49,6 +47,8 @@ struct Limits {
     double power_max_w = 0;    // 0: none
     double energy_max_wh = 0;  // of a day; 0: none
     double report_every_s = 0;  // besides the hourly reports; 0: none
+    // Pauses before a message that nobody acknowledged is sent again; the last one stays.
+    std::vector<double> resend_s = {10, 30, 60, 300, 900, 3600};
 };
 
 struct Circuit {
@@ -86,7 +86,7 @@ class Meter {
         for (const auto &message : outbox_) {
             Due &due = due_[message.reference];
             if (message.df_name != df_name || due.when > now) continue;
-            due.when = now + RESEND_S[std::min<size_t>(due.count, std::size(RESEND_S) - 1)];
+            due.when = now + limits_.resend_s.at(std::min(due.count, limits_.resend_s.size() - 1));
             ++due.count;
             json values = message.values;
             values.push_back(message.reference);

@@ -56,7 +56,7 @@ class Meter:
 
     ``price_per_kwh`` in credit. ``power_max_w`` and ``energy_max_wh`` (of a day) cut a circuit off;
     None is no limit. It reports each hour, and besides every ``report_every_s`` where that is set.
-    ``now`` gives seconds since 1970 and ``board`` is one of ``board.py``.
+    ``resend_s`` are the pauses before a message that nobody acknowledged is sent again. ``now`` gives seconds since 1970 and ``board`` is one of ``board.py``.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Meter:
         power_max_w=None,
         energy_max_wh=None,
         report_every_s=None,
+        resend_s=RESEND_S,
         now=time.time,
     ):
         self.board = board
@@ -77,6 +78,7 @@ class Meter:
         self.power_max_w = power_max_w
         self.energy_max_wh = energy_max_wh
         self.report_every_s = report_every_s
+        self.resend_s = tuple(resend_s)
         self._now = now
         self._interval_s = None
         self._due = {}  # reference → (when to send it again, how often it was sent)
@@ -103,7 +105,7 @@ class Meter:
             for reference, message in self.outbox.items():
                 when, count = self._due.get(reference, (0, 0))
                 if message["df"] == df_name and when <= now:
-                    pause = RESEND_S[min(count, len(RESEND_S) - 1)]
+                    pause = self.resend_s[min(count, len(self.resend_s) - 1)]
                     self._due[reference] = (now + pause, count + 1)
                     return [*message["values"], reference]
             return None
