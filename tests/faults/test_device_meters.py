@@ -7,35 +7,26 @@ process groups are killed with ``SIGKILL`` and started again; meanwhile people t
 
 import os
 import random
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from tests.conftest import Gridtalk
-from tests.scenarios.generated_meters import LANGUAGES, Workshop, World, world_on
+from tests.scenarios.generated_meters import LANGUAGES, World, workshop, world_on
 from tests.scenarios.meter_books import judge_all
 
 SEED = int(os.environ.get("GRIDTALK_FAULT_SEED", "1"))
 #: How long the bad time lasts; afterwards the meters may say what is left, over the same network.
-BAD_S = 14
+BAD_S = 12
 SETTLE_S = 30
 
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """The meters' code, built."""
-    made = Workshop(tmp_path_factory.mktemp("workshop"))
-    for language in LANGUAGES:
-        made.made(language)
-    return made
-
-
 @pytest.fixture
-def world(workshop: Workshop, gridtalk: Gridtalk) -> Iterator[World]:
-    """A server."""
+def world(gridtalk: Gridtalk) -> Iterator[World]:
+    """A server, and the meters' code, built."""
+    workshop()
     with world_on(gridtalk, seed=SEED) as one:
         yield one
 
@@ -74,19 +65,13 @@ def bad_time(world: World, *, seed: int) -> None:
 @pytest.mark.parametrize(
     ("label", "loss", "cut_after_s"), [("loses one in ten", 0.1, 0.0), ("breaks", 0.0, 4.0)]
 )
-def test_everything_exactly_once(
-    label: str, loss: float, cut_after_s: float, world: World, workshop: Workshop
-) -> None:
-    T = time.monotonic()
-    world.add(workshop, LANGUAGES)
-    print("TIME", time.monotonic()-T)
+def test_everything_exactly_once(label: str, loss: float, cut_after_s: float, world: World) -> None:
+    world.add(workshop(), LANGUAGES)
     world.lossy.loss, world.lossy.cut_after_s = loss, cut_after_s
     for meter in world.meters:
         world.redeem(meter.people[0])
     bad_time(world, seed=SEED)
-    print("TIME", time.monotonic()-T)
     world.settle(seconds=SETTLE_S)
-    print("TIME", time.monotonic()-T)
     print(label, world.lossy.carried, world.lossy.lost, world.lossy.cuts, len(world.redeemed))
     judge_all(world)
     assert all(meter.starts > 3 for meter in world.meters)

@@ -1,18 +1,19 @@
 """Generated prepaid meters in processes of their own, bound to meters of a real server.
 
 The Python one runs under an unmodified iottalk-py, the C++ one is built with its own Makefile. Both
-are the catalogue's, made faster through their global variables: they report every two seconds, use a
-scratch card in some, and say again after a second what nobody acknowledged.
+are the catalogue's, made faster through their global variables: they report each second, use
+a scratch card in some, and say again after a second what nobody acknowledged.
 """
 
+import atexit
+import functools
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Gridtalk, port_free, wait_until
+from tests.conftest import Gridtalk, wait_until
 from tests.scenarios.lossy import Lossy
 
 from gridtalk.demo.devices import environment_python
@@ -36,8 +37,8 @@ LANGUAGES = (PYTHON, CPP)
 VALUE, PRICE_PER_KWH = Decimal(15), Decimal(100_000)
 CIRCUITS = {"192.168.1.201": 30, "192.168.1.202": 40, "192.168.1.203": 60}
 TOO_STRONG = "192.168.1.203"
-#: Jobs come again after two seconds; a fleet of meters comes from one address.
-SETTINGS = {"GRIDTALK_JOB_RESEND_SECONDS": "2", "GRIDTALK_LOG_LEVEL": "WARNING"}
+#: Jobs come again after a second.
+SETTINGS = {"GRIDTALK_JOB_RESEND_SECONDS": "1", "GRIDTALK_LOG_LEVEL": "WARNING"}
 
 VARIABLES = {
     PYTHON: f"""import os
@@ -99,6 +100,17 @@ class Workshop:
         return [str(python), "-m", "iottalkpy.dai", "sa.py"]
 
 
+@functools.cache
+def workshop() -> Workshop:
+    """The meters' code in all languages, built once in a process."""
+    folder = tempfile.mkdtemp(prefix="gridtalk-workshop-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = Workshop(Path(folder))
+    for language in LANGUAGES:
+        made.made(language)
+    return made
+
+
 def _run(command: Sequence[object]) -> None:
     done = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, timeout=300, check=False
@@ -125,7 +137,7 @@ class GeneratedMeter:
     plug: Plug = field(init=False)
 
     def __post_init__(self) -> None:
-        self.plug = self._plug(report_every_s=2)
+        self.plug = self._plug(report_every_s=1)
 
     def _plug(self, *, report_every_s: int) -> Plug:
         every = {"REPORT_EVERY_S": str(report_every_s)}
@@ -201,18 +213,18 @@ class World:
         with self.gridtalk.database() as database:
             return database.execute(statement, values).fetchall()
 
-    def add(self, workshop: Workshop, languages: Sequence[str], *, tokens: int = 30) -> None:
+    def add(self, code: Workshop, languages: Sequence[str], *, tokens: int = 30) -> None:
         """Start a meter in each of these languages; bind them; people with phones on each."""
         url = f"http://127.0.0.1:{self.gridtalk.port}/iottalk/v2"
         for language in languages:
             folder = Path(tempfile.mkdtemp(prefix=f"{language}-", dir=self.gridtalk.folder))
-            shutil.copytree(workshop.made(language), folder, dirs_exist_ok=True)
+            shutil.copytree(code.made(language), folder, dirs_exist_ok=True)
             address = str(uuid.uuid4())
             environment = {
                 "IOTTALK_URL": url, "IOTTALK_DEVICE_ADDRESS": address, "TZ": self.zone,
                 "HOME": str(folder),
             }  # fmt: skip
-            command = workshop.command(language)
+            command = code.command(language)
             self.meters.append(GeneratedMeter(folder, language, address, command, environment))
             self.meters[-1].start()
         self._await_registered()
@@ -316,7 +328,9 @@ class World:
 
     def report(self) -> str:
         """What went on, for a test that fails."""
-        logs = [f"--- {one.language} {one.starts} starts\n{one.log()[-2500:]}" for one in self.meters]
+        logs = [
+            f"--- {one.language} {one.starts} starts\n{one.log()[-2500:]}" for one in self.meters
+        ]
         return "\n".join([*logs, f"--- server\n{self.gridtalk.said()[-4000:]}"])
 
 

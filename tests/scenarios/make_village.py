@@ -1,7 +1,7 @@
 """Rows for the scenarios of generated meters, made by the services that the pages use.
 
-Run through ``gridtalk exec``, on the server's own database: reads what is wanted from standard input
-and prints what was made, both JSON::
+Run through ``gridtalk exec``, on the server's own database: reads what is wanted from standard
+input and prints what was made, both JSON::
 
     {"server_url": …, "network_port": …, "zone": …, "tokens": 30, "value": "15",
      "devices": [{"address": <uuid>, "name": …, "people": [[name, phone], …]}]}
@@ -30,7 +30,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     network = SimpleNamespace(port=asked["network_port"], gateway_add=lambda _gateway: None)
     name = f"net-{asked['network_port']}"
     sms, gateway = interface_make(
-        network,  # type: ignore[arg-type]  what it uses of it
+        network,  # type: ignore[arg-type]
         server_url=asked["server_url"], name=name, phone="+256770000000", region="UG",
     )  # fmt: skip
     way, _key = interface_create(
