@@ -55,8 +55,9 @@ class Meter:
     """All circuits of one meter, and what is to be told to the gateway.
 
     ``price_per_kwh`` in credit. ``power_max_w`` and ``energy_max_wh`` (of a day) cut a circuit off;
-    None is no limit. It reports each hour, and besides every ``report_every_s`` where that is set.
-    ``resend_s`` are the pauses before a message that nobody acknowledged is sent again. ``now`` gives seconds since 1970 and ``board`` is one of ``board.py``.
+    None is no limit. It reports each hour, and besides every ``report_every_s`` where that is
+    set. ``resend_s`` are the pauses before a message that nobody acknowledged is sent again.
+    ``now`` gives seconds since 1970 and ``board`` is one of ``board.py``.
     """
 
     def __init__(
