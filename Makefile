@@ -71,6 +71,7 @@ bench: setup
 	$(BIN)/python bench/ingest.py
 	$(BIN)/python bench/pages.py
 	$(BIN)/python bench/generate.py
+	$(BIN)/python bench/devices.py
 
 docs: setup
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
