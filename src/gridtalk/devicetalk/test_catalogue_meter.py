@@ -310,7 +310,9 @@ def test_the_fork_that_is_called_goes_on_alone(tmp_path: Path) -> None:
                 raise AssertionError("both are the meter")
             assert meter.next("JobDone-I") is None
             meter = start()
-            assert 1900 < float(meter.circuits["192.168.1.201"].credit) < 2000
+            # What the child counted since its last save is lost with it, as in a power cut.
+            credit = float(meter.circuits["192.168.1.201"].credit)
+            assert 1900 < credit <= 2000, credit
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
