@@ -2,7 +2,7 @@
 
 The Python one runs under an unmodified iottalk-py, the C++ one is built with its own Makefile. Both
 are the catalogue's, made faster through their global variables: they report each second, use
-a scratch card in some, and say again after a second what nobody acknowledged.
+a scratch card in some, and say again after two seconds what nobody acknowledged.
 """
 
 import atexit
@@ -47,7 +47,7 @@ from library.sharedsolar.meter import Meter
 board = SimulatedBoard({list(CIRCUITS)!r}, solar_peak_w=500)
 board.loads_w = {CIRCUITS!r}
 meter = Meter(board, price_per_kwh={PRICE_PER_KWH}, low_credit=5, power_max_w=50,
-              report_every_s=float(os.environ["REPORT_EVERY_S"]), resend_s=(1, 1, 2, 4)).start()
+              report_every_s=float(os.environ["REPORT_EVERY_S"]), resend_s=(2, 2, 4)).start()
 """,
     CPP: f"""#include <cstdlib>
 #include "sharedsolar/meter.hpp"
@@ -57,7 +57,7 @@ inline const bool loads_set = (board.loads_w = {{{
         ", ".join(f'{{"{cid}", {load}}}' for cid, load in CIRCUITS.items())
     }}}, true);
 inline sharedsolar::Meter meter(
-    board, {{{PRICE_PER_KWH}, 5, 50, 0, std::atof(std::getenv("REPORT_EVERY_S")), {{1, 1, 2, 4}}}});
+    board, {{{PRICE_PER_KWH}, 5, 50, 0, std::atof(std::getenv("REPORT_EVERY_S")), {{2, 2, 4}}}});
 inline const bool meter_started = meter.start();
 """,
 }

@@ -68,7 +68,13 @@ PYTHON = Wanted(
     (("Fatuma", "en"), ("Okello", "sw")),
     (("energy_max_wh=2000)", "energy_max_wh=2000, report_every_s=10)"),),
 )
-CPP = Wanted("Workshop meter in C++", "Workshop C++", "C++", (("Wanjiru", "en"), ("Didier", "fr")))
+CPP = Wanted(
+    "Workshop meter in C++",
+    "Workshop C++",
+    "C++",
+    (("Wanjiru", "en"), ("Didier", "fr")),
+    (("500, 2000})", "500, 2000, 10})"),),
+)
 
 
 @dataclass
