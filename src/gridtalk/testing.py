@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from gridtalk.core.collector import collector_tune
+
 _started: list[tuple[Any, Path]] = []
 
 
@@ -28,7 +30,12 @@ def _embedded_url() -> str:
 
     server = get_server(folder / "postgres", cleanup_mode="stop")
     # A test's data need not survive a power cut.
-    server.psql("ALTER SYSTEM SET fsync = off;")
+    for setting in (
+        "fsync = off",
+        "full_page_writes = off",
+        "jit = off",
+    ):
+        server.psql(f"ALTER SYSTEM SET {setting};")
     server.psql("SELECT pg_reload_conf();")
     _started.append((server, folder))
     return str(server.get_uri())
@@ -70,6 +77,11 @@ def _migrations_rows_stay() -> Generator[None, None, None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, name, teardown)
         yield
+
+
+def pytest_collection_finish() -> None:
+    """What was imported for the tests stays: the collector need not look at it again and again."""
+    collector_tune()
 
 
 def _forbid_skip(report: Any) -> None:

@@ -17,13 +17,13 @@ from gridtalk.core import clock
 from gridtalk.gateway.conftest import CONSUMER, METER_PHONE
 from gridtalk.gateway.devices import devices_said
 from gridtalk.gateway.inbound import handle_waiting
-from gridtalk.gateway.test_concurrency import at_once, failures
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.services import meter_create, meter_retire
 from gridtalk.messaging.interfaces.iottalk.wire import Heard, Said
 from gridtalk.messaging.models import IncomingMessage, IoTtalkInterface, OutgoingMessage
 from gridtalk.messaging.testing import kannel
 from gridtalk.telemetry.models import PCULog, PrimaryLog
+from gridtalk.testing_together import at_once, failures
 
 pytestmark = pytest.mark.django_db
 

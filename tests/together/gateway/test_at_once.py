@@ -1,8 +1,7 @@
 """Many workers and people at the same moment, on connections of their own."""
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -33,6 +32,7 @@ from gridtalk.prepaid.consumption import consumption_post
 from gridtalk.prepaid.models import LedgerAccount, LedgerEntry, Token
 from gridtalk.prepaid.services import token_batch_create
 from gridtalk.telemetry.testing import log_make
+from gridtalk.testing_together import at_once, failures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,27 +47,6 @@ def _whole_database(transactional_db: None) -> Iterator[None]:
     yield
     assert verify().errors == {}
     ledger._system.clear()
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Call all in threads which start together; what they returned, or raised."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], Any]) -> Any:
-        try:
-            barrier.wait(timeout=30)
-            return call()
-        except Exception as error:  # noqa: BLE001  the test looks at it
-            return error
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
-
-
-def failures(results: list[Any]) -> list[Exception]:
-    return [result for result in results if isinstance(result, Exception)]
 
 
 def stored(village: Village, number: str, text: str) -> IncomingMessage:

@@ -1,0 +1,5 @@
+"""The village of the unit tests, for what happens at once."""
+
+from gridtalk.alerts.conftest import village
+
+__all__ = ["village"]
