@@ -42,7 +42,7 @@ function live(): void {
     () => {
       const ids = [...document.querySelectorAll<HTMLElement>("[data-live-part]")]
         // What a person is using now is left alone until the next time.
-        .filter((part) => !part.contains(document.activeElement) || !formIn(part))
+        .filter((part) => !inUse(part))
         .map((part) => `#${part.id}`);
       if (ids.length === 0) return Promise.resolve();
       return htmx.ajax("get", location.pathname + location.search, {
@@ -64,9 +64,11 @@ function live(): void {
   });
 }
 
-function formIn(part: HTMLElement): boolean {
-  return ["INPUT", "SELECT", "TEXTAREA"].includes(document.activeElement?.tagName ?? "") &&
-    part.contains(document.activeElement);
+/** Whether somebody types in the part, or has come to something in it with the keyboard. */
+function inUse(part: HTMLElement): boolean {
+  const active = document.activeElement;
+  if (!active || !part.contains(active)) return false;
+  return ["INPUT", "SELECT", "TEXTAREA"].includes(active.tagName) || active.matches(":focus-visible");
 }
 
 /** One menu is open at a time; a touch elsewhere closes it. */
