@@ -1,0 +1,1 @@
+"""The pages in a real Chromium. A package, so that pytest knows where its fixtures end."""
