@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from gridtalk.core.errors import GridtalkError
-from gridtalk.devicetalk.engine import basic_file_load, device_load, libraries_load
+from gridtalk.devicetalk.engine import project_load
 from gridtalk.devicetalk.models import Device
-from gridtalk.devicetalk.render import device_version
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,7 @@ def saved_versions_get(*, device_address: str, most: int = 3) -> list[SavedVersi
     )
     for device in rows.order_by("-updated_at")[:most]:
         try:
-            version = device_version(
-                basic_file_load(device.basic_file), device_load(device), libraries_load(device)
-            )
+            version = project_load(device).version
         except GridtalkError:
             continue
         found.append(SavedVersion(device, version))
