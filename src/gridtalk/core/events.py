@@ -2,8 +2,8 @@
 
 A page never learns what changed: it asks for itself again. So an event may be lost, repeated or
 coarse, and nobody is wrong for longer than the page's next look. Topics: ``meter:<id>``,
-with its circuits and jobs, and ``number:<phone>``; :data:`ALL` means everybody. Listened to by
-``web/events.py``.
+with its circuits and jobs, ``number:<phone>``, ``device:<id>`` and :data:`DEVICES_TOPIC`;
+:data:`ALL` means everybody. Listened to by ``web/events.py``.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,8 @@ from django.db import connection
 CHANNEL = "gridtalk_events"
 #: Everybody looks: what is said where the topics are too many.
 ALL = "*"
+#: The list of registered devices: who is there, who has gone.
+DEVICES_TOPIC = "devices"
 #: PostgreSQL takes less than 8,000 bytes.
 LONGEST_PAYLOAD = 7_500
 
@@ -36,6 +38,11 @@ def events_notify(topics: Iterable[str]) -> None:
 def meter_topic(meter_id: int) -> str:
     """The topic of a meter and all its circuits."""
     return f"meter:{meter_id}"
+
+
+def device_topic(device_id: int) -> str:
+    """The topic of a registered device and what it says."""
+    return f"device:{device_id}"
 
 
 def number_topic(number: str) -> str:

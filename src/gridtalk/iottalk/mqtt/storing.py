@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError
 
 from gridtalk.core.errors import UserError
-from gridtalk.core.events import events_notify
+from gridtalk.core.events import device_topic, events_notify
 from gridtalk.iottalk import topics
 from gridtalk.iottalk.mqtt.notes import Notes
 from gridtalk.iottalk.notices import Notice, notices_send
@@ -93,7 +93,7 @@ class Storing:
         due = {one for one in self.untold if now >= self._told_at.get(one, 0.0) + TOLD_EVERY_S}
         if not due:
             return
-        events_notify(f"device:{device_id}" for device_id in due)
+        events_notify(device_topic(device_id) for device_id in due)
         self.untold -= due
         if len(self._told_at) > MOST_KNOWN:
             self._told_at.clear()

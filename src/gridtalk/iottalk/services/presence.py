@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from gridtalk.core.events import events_notify
+from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify
 from gridtalk.core.texts import storable
 from gridtalk.iottalk.models import DeviceEvent
 from gridtalk.iottalk.services.events import LONGEST_TEXT
@@ -90,13 +90,13 @@ def presence_store(
             ids, onlines, ats, _ = zip(*last.values(), strict=True)
             cursor.execute(_ONLINE, [list(ids), list(onlines), list(ats), holder])
             shown = {device_id for (device_id,) in cursor.fetchall()}
-        told = {f"device:{device_id}" for device_id in shown}
+        told = {device_topic(device_id) for device_id in shown}
         if states:
             columns = [list(column) for column in zip(*states.values(), strict=True)]
             cursor.execute(_LINKS, [*columns, holder])
-            told |= {f"device:{device_id}" for (device_id,) in cursor.fetchall()}
+            told |= {device_topic(device_id) for (device_id,) in cursor.fetchall()}
         if shown:
-            told.add("devices")
+            told.add(DEVICES_TOPIC)
             _events([change for change in changes if change.device_id in shown])
         events_notify(told)
 
@@ -140,4 +140,4 @@ def notes_store(*, notes: Sequence[Note]) -> None:
                 [storable(note.text)[:LONGEST_TEXT] for note in notes],
             ],
         )
-    events_notify({f"device:{note.device_id}" for note in notes})
+    events_notify({device_topic(note.device_id) for note in notes})

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotFound
-from gridtalk.core.events import events_notify
+from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify
 from gridtalk.iottalk.models import (
     LONGEST_NAME,
     SHARDS,
@@ -22,8 +22,6 @@ from gridtalk.iottalk.notices import Notice, notice_send
 from gridtalk.iottalk.services.events import event_add
 from gridtalk.iottalk.wire_registration import Feature, Registration
 
-#: The topic of page events about the list of devices.
-DEVICES_TOPIC = "devices"
 #: Rows of features that a device once had and no longer has; the oldest go.
 MOST_GONE = 200
 
@@ -34,11 +32,6 @@ class Registered:
 
     device: RegisteredDevice
     created: bool
-
-
-def device_topic(device_id: int) -> str:
-    """The topic of page events about a device."""
-    return f"device:{device_id}"
 
 
 def shard_of(handle: str) -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from gridtalk.core.events import events_notify
+from gridtalk.core.events import device_topic, events_notify
 
 #: ``last_seen_at`` and ``last_data_at`` of a device move in steps of this.
 SEEN_STEP_S = 5.0
@@ -74,7 +74,7 @@ def samples_store(*, rows: Sequence[NewSample], tell: bool = True, said: bool = 
             times = _array(row.at.isoformat() for row in features)
             cursor.execute(_LAST_VALUES, [ids, times, [row.text for row in features], ids])
         if tell:
-            events_notify(f"device:{device_id}" for device_id in seen)
+            events_notify(device_topic(device_id) for device_id in seen)
 
 
 def _array(values: Iterable[object]) -> str:

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, TooLarge, TooMany, UserError
-from gridtalk.core.events import events_notify
+from gridtalk.core.events import device_topic, events_notify
 from gridtalk.iottalk.models import FeatureSend, RegisteredFeature
 from gridtalk.iottalk.notices import Notice, notice_send
 from gridtalk.iottalk.services.samples import NewSample, samples_store
@@ -59,7 +59,7 @@ def feature_send(*, feature: RegisteredFeature, value: list[Any], user: User | N
             raise TooMany(f"{MOST_WAITING} values wait for “{feature.name}” of {device.name}")
         send = FeatureSend.objects.create(feature=feature, value=value, requested_by=user)
         notice_send(notice=Notice.SEND, shard=device.shard, device_id=device.pk)
-        events_notify([f"device:{device.pk}"])
+        events_notify([device_topic(device.pk)])
     return send
 
 

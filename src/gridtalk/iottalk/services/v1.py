@@ -14,16 +14,11 @@ from django.db.models import Q
 
 from gridtalk.core import clock, secrets
 from gridtalk.core.errors import NotAllowed
-from gridtalk.core.events import events_notify
+from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.services.events import event_add
 from gridtalk.iottalk.services.jobs_out import device_jobs_again
-from gridtalk.iottalk.services.registration import (
-    DEVICES_TOPIC,
-    device_deregister,
-    device_register,
-    device_topic,
-)
+from gridtalk.iottalk.services.registration import device_deregister, device_register
 from gridtalk.iottalk.services.samples import SEEN_STEP_S
 from gridtalk.iottalk.services.v1_data import feature_get
 from gridtalk.iottalk.session_v1 import SWITCHED_OFF, Sample, control_answer, control_samples

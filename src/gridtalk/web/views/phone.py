@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from gridtalk.core.errors import PeerError, UserError
-from gridtalk.core.events import number_topic
+from gridtalk.core.events import meter_topic, number_topic
 from gridtalk.gateway.consumer.wire import WORDS
 from gridtalk.grid.models import Circuit
 from gridtalk.messaging.models import CommunicationInterface, Message
@@ -119,7 +119,7 @@ def phone(request: HttpRequest) -> HttpResponse:
             "gateway": gateway,
             "number": number,
             "zone": chosen.meter.time_zone,
-            "topics": f"{number_topic(number)} meter:{chosen.meter_id} "
+            "topics": f"{number_topic(number)} {meter_topic(chosen.meter_id)} "
             f"{number_topic(chosen.meter.phone or chosen.meter.device_address or '')}",
             "conversation": list(reversed(newest)),
             "samples": samples(chosen, fresh),
