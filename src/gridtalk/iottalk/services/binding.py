@@ -46,6 +46,15 @@ APPROVAL_LASTS = timedelta(hours=1)
 UNBOUND = "unbound-"
 
 
+def device_change_check(*, user: User | None) -> None:
+    """Raise :class:`NotAllowed` unless the user has ``GRID``; without one it is the command line.
+
+    Every service by which an operator changes a registered device asks it first.
+    """
+    if user is not None:
+        permission_check(user, Permission.GRID)
+
+
 def device_features_missing(*, device: RegisteredDevice) -> list[str]:
     """The features that the device lacks to be a meter, by name; empty where it has them.
 
@@ -95,7 +104,7 @@ def device_bind(
     missing; :class:`Conflict` where one of the two is bound already, the meter is retired, or its
     present box may still answer for credit.
     """
-    _allowed(user)
+    device_change_check(user=user)
     device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     meter = _meter_locked(meter)
     if device.meter_id == meter.pk:
@@ -137,7 +146,7 @@ def device_unbind(
     Raises :class:`Conflict` where it is no meter's, a job is being handed over right now, or what
     it said is not yet handled; :class:`UserError` where the meter has no phone for ``interface``.
     """
-    _allowed(user)
+    device_change_check(user=user)
     device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     if device.meter_id is None:
         raise Conflict(f"device “{device.name}” is no meter's")
@@ -180,7 +189,7 @@ def meter_for_device_create(
     ``facts`` are those of :func:`gridtalk.grid.services.meter_create` (``time_zone``, ``location``,
     ``lang``, limits). Raises what it and :func:`device_bind` raise; then nothing is made.
     """
-    _allowed(user)
+    device_change_check(user=user)
     device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     _retired_leave(device)
     meter = meter_create(
@@ -200,7 +209,7 @@ def device_approve(*, device: RegisteredDevice, user: User | None) -> Registered
 
     Raises :class:`Conflict` where it did not ask.
     """
-    _allowed(user)
+    device_change_check(user=user)
     device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     if device.approval_wanted_at is None:
         raise Conflict(f"device “{device.name}” does not wait for an approval")
@@ -211,12 +220,6 @@ def device_approve(*, device: RegisteredDevice, user: User | None) -> Registered
     audit.audit(user=user, action="device_approve", target=f"device {device.handle}")
     events_notify([device_topic(device.pk)])
     return device
-
-
-def _allowed(user: User | None) -> None:
-    """Without a user it is the command line."""
-    if user is not None:
-        permission_check(user, Permission.GRID)
 
 
 def _meter_locked(meter: Meter) -> Meter:

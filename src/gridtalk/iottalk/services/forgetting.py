@@ -8,9 +8,9 @@ from gridtalk.core.errors import Conflict
 from gridtalk.core.events import events_notify
 from gridtalk.iottalk.models import DfSample, RegisteredDevice
 from gridtalk.iottalk.notices import Notice, notice_send
+from gridtalk.iottalk.services.binding import device_change_check
 from gridtalk.users import audit
-from gridtalk.users.models import Permission, User
-from gridtalk.users.permissions import permission_check
+from gridtalk.users.models import User
 
 #: Devices deleted at once, each with its features and its log.
 BATCH = 500
@@ -38,8 +38,7 @@ def device_forget(*, device: RegisteredDevice, user: User | None) -> None:
 
     One that is started again registers anew. Raises :class:`Conflict` where it is a meter's.
     """
-    if user is not None:
-        permission_check(user, Permission.GRID)
+    device_change_check(user=user)
     device = RegisteredDevice.objects.select_for_update().get(pk=device.pk)
     if device.meter_id is not None:
         raise Conflict(f"device “{device.name}” is a meter's: part them first")
