@@ -246,7 +246,6 @@ PROCRASTINATE_IMPORT_PATHS = [
     "gridtalk.gateway.tasks",
     "gridtalk.devicetalk.tasks",
     "gridtalk.iottalk.tasks",
-    "gridtalk.iottalk.tasks_devices",
 ]
 #: A drain's task says nothing once it is done.
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "successful"}
