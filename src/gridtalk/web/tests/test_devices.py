@@ -16,7 +16,7 @@ from gridtalk.messaging.models import IoTtalkInterface
 from gridtalk.messaging.services import interface_create
 from gridtalk.testing_village import Village
 from gridtalk.users.models import AuditEntry
-from gridtalk.web.views import devices
+from gridtalk.web import demo_door
 
 METER_FEATURES = (
     Feature("PrimaryLog-I", "idf", ("string",)),
@@ -228,7 +228,7 @@ def test_the_plug_of_the_demo(
     settings: Any,
 ) -> None:
     door = Door(status)
-    monkeypatch.setattr(devices, "_http", door)
+    monkeypatch.setattr(demo_door, "_http", door)
     address = f"/devices/{village.device.pk}/plug"
     assert admin.post(address, {"plug": "out"}).status_code == answered
     assert door.turned == [

@@ -12,6 +12,7 @@ from gridtalk.grid.models import Account, Circuit
 from gridtalk.prepaid.models import Token, TokenBatch
 from gridtalk.telemetry.testing import circuit_make, meter_make
 from gridtalk.testing_village import Village
+from gridtalk.web import demo_door
 from gridtalk.web.views import phone
 
 
@@ -79,7 +80,7 @@ def test_what_is_typed_goes_to_the_network(
     village: Village, admin: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     network = Network()
-    monkeypatch.setattr(phone, "_http", network)
+    monkeypatch.setattr(demo_door, "_http", network)
     type(village.interface).objects.update(phone="+22344")
     answer = admin.post("/phone/say", {"circuit": village.circuit.pk, "text": " bal 234 "})
     assert answer["Location"] == f"/phone?circuit={village.circuit.pk}"
@@ -102,7 +103,7 @@ def test_what_cannot_be_said(
     village: Village, admin: Client, monkeypatch: pytest.MonkeyPatch, label: str,
     fields: dict[str, str], network: Network, status: int, words: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(phone, "_http", network)
+    monkeypatch.setattr(demo_door, "_http", network)
     answer = admin.post("/phone/say", {"circuit": village.circuit.pk, "text": "bal", **fields})
     assert answer.status_code == status, label
     assert words in answer.content.decode()

@@ -1,21 +1,18 @@
 """Registered devices: the list, one device with its live values, what is done with it."""
 
-import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import urllib3
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from gridtalk.core.errors import PeerError, UserError
+from gridtalk.core.errors import UserError
 from gridtalk.devicetalk.services.versions import saved_versions_get
 from gridtalk.grid.models import Meter
 from gridtalk.iottalk.models import RegisteredDevice, RegisteredFeature
@@ -37,6 +34,7 @@ from gridtalk.iottalk.services.forgetting import device_forget
 from gridtalk.iottalk.services.sends import feature_send
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
+from gridtalk.web.demo_door import Part, demo_ask, demo_only
 from gridtalk.web.device_forms import BindForm, DeviceFilterForm, NewMeterForm, SendForm
 from gridtalk.web.device_series import (
     DEVICE_SPANS,
@@ -50,7 +48,8 @@ DEVICES_PER_PAGE = 50
 RECENT = 30
 #: Outputs with a form to send to them; a device may have hundreds.
 MOST_FORMS = 30
-_http = urllib3.PoolManager(retries=False, timeout=15.0)
+#: The demo waits for a pulled device to end.
+PLUG_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,6 @@ def _page(
         "missing": device_features_missing(device=found) if found.meter is None else [],
         "bind_form": BindForm() if may_change and found.meter is None else None,
         "meter_form": meter_form or NewMeterForm(initial={"name": found.name[:64]}),
-        "demo": bool(settings.GRIDTALK_DEMO_PHONES),
         # Computed from what is stored: not for each look of a live page.
         "saved": None
         if request.headers.get("HX-Request")
@@ -258,21 +256,15 @@ def device_remove(request: HttpRequest, device_id: int) -> HttpResponse:
 @requires(Permission.SEND)
 def device_plug(request: HttpRequest, device_id: int) -> HttpResponse:
     """In the demo alone: pull the plug of a device that runs beside it, or put it in again."""
-    if not settings.GRIDTALK_DEMO_PHONES:
-        raise Http404
+    demo_only()
     found = _device(device_id)
     on = request.POST.get("plug") == "in"
-    turned = {"address": found.address, "on": on}
-    try:
-        answer = _http.request(
-            "POST",
-            settings.GRIDTALK_DEMO_PHONES.replace("/phones/", "/plugs/"),
-            body=json.dumps(turned).encode(),
-            headers={"Content-Type": "application/json"},
-            redirect=False,
-        )
-    except urllib3.exceptions.HTTPError as error:
-        raise PeerError(_("The demo does not answer: has “gridtalk demo” ended?")) from error
+    answer = demo_ask(
+        part=Part.PLUGS,
+        wanted={"address": found.address, "on": on},
+        seconds=PLUG_WITHIN_S,
+        silent=_("The demo does not answer: has “gridtalk demo” ended?"),
+    )
     if answer.status != HTTPStatus.ACCEPTED:
         raise UserError(_("The demo does not run this device: its plug is elsewhere."))
     text = _("The plug is in: it starts.") if on else _("The plug is pulled: it has no power.")

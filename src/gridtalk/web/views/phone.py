@@ -5,16 +5,14 @@ goes to the network's process, which carries it as it carries every text: to the
 the server, over HTTP, in Kannel's form. Nothing here touches the gateway.
 """
 
-import json
 import secrets
 from dataclasses import dataclass
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
-import urllib3
-from django.conf import settings
 from django.db.models import F
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -30,6 +28,7 @@ from gridtalk.prepaid.models import Token
 from gridtalk.prepaid.services import token_batch_create
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
+from gridtalk.web.demo_door import Part, demo_ask, demo_only
 
 SHOWN = 40
 CONSUMERS = 12
@@ -40,8 +39,8 @@ CARDS_IN_A_BATCH = 50
 FEWEST_LEFT = 10
 CARDS_KEPT = 3
 CARDS_NOTE = "scratch cards of the phone page"
+TAKEN_WITHIN_S = 5.0
 _SESSION = "phone_cards"
-_http = urllib3.PoolManager(retries=False, timeout=5.0)
 
 
 @dataclass(frozen=True)
@@ -84,17 +83,11 @@ def _consumers() -> list[Circuit]:
     )
 
 
-def _demo_only() -> str:
-    if not settings.GRIDTALK_DEMO_PHONES:
-        raise Http404
-    return str(settings.GRIDTALK_DEMO_PHONES)
-
-
 @require_safe
 @requires(Permission.MONEY)
 def phone(request: HttpRequest) -> HttpResponse:
     """A consumer's phone: the conversation, what could be said, cards."""
-    _demo_only()
+    demo_only()
     consumers = _consumers()
     wanted = request.GET.get("circuit", "")
     chosen = next((one for one in consumers if str(one.pk) == wanted), None)
@@ -131,7 +124,7 @@ def phone(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MONEY)
 def phone_say(request: HttpRequest) -> HttpResponse:
     """Let the consumer's phone send a text."""
-    address = _demo_only()
+    demo_only()
     circuit = _chosen(request)
     assert circuit.account is not None
     text = request.POST.get("text", "").strip()
@@ -141,20 +134,13 @@ def phone_say(request: HttpRequest) -> HttpResponse:
             % {"n": LONGEST_TEXT, "text": samples(circuit, "")[0].text}
         )
     gateway = _gateway(circuit)
-    said = {"from": circuit.account.phone, "to": gateway.phone, "text": text}
-    try:
-        answer = _http.request(
-            "POST",
-            address,
-            body=json.dumps(said).encode(),
-            headers={"Content-Type": "application/json"},
-            redirect=False,
-        )
-    except urllib3.exceptions.HTTPError as error:
-        raise PeerError(
-            _("The simulated network does not answer: has “gridtalk demo” ended?")
-        ) from error
-    if answer.status != 202:
+    answer = demo_ask(
+        part=Part.PHONES,
+        wanted={"from": circuit.account.phone, "to": gateway.phone, "text": text},
+        seconds=TAKEN_WITHIN_S,
+        silent=_("The simulated network does not answer: has “gridtalk demo” ended?"),
+    )
+    if answer.status != HTTPStatus.ACCEPTED:
         raise PeerError(_("The simulated network took no text: %(why)s") % {"why": _why(answer)})
     return redirect(_address(circuit))
 
@@ -163,7 +149,7 @@ def phone_say(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MONEY)
 def phone_card(request: HttpRequest) -> HttpResponse:
     """Buy a scratch card: a token that nobody else of the demo was given, most likely."""
-    _demo_only()
+    demo_only()
     circuit = _chosen(request)
     mine: list[str] = request.session.get(_SESSION, [])
     left = list(
