@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import time_machine
 from django.db import IntegrityError, connection, transaction
 
 from gridtalk.core import clock
-from gridtalk.core.errors import Conflict, GridtalkError, NotAllowed, NotFound, UserError
+from gridtalk.core.errors import Conflict, NotAllowed, NotFound, UserError
 from gridtalk.devicetalk import models, selectors
 from gridtalk.devicetalk.services import devices
 from gridtalk.devicetalk.services.cleanup import cleanup
@@ -36,6 +37,7 @@ from gridtalk.devicetalk.testing import (
     spec_make,
     user_make,
 )
+from gridtalk.testing_together import at_once, failures
 
 pytestmark = pytest.mark.django_db
 
@@ -274,24 +276,8 @@ def test_two_savings_at_once_of_one_name() -> None:
     basic_file = basic_file_make()
     function = function_make(basic_file)
     spec = spec_make(basic_file, df_make("A", function))
-    outcomes: list[str] = []
-    ready = threading.Barrier(2)
-
-    def save() -> None:
-        ready.wait()
-        try:
-            devices.device_save(user=None, spec=spec)
-            outcomes.append("saved")
-        except GridtalkError as error:
-            outcomes.append(type(error).__name__)
-        connection.close()
-
-    threads = [threading.Thread(target=save) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["Conflict", "saved"]
+    results = at_once(*[partial(devices.device_save, user=None, spec=spec)] * 2)
+    assert [type(failure) for failure in failures(results)] == [Conflict]
     assert models.DeviceLibrary.objects.count() == 1
 
 

@@ -1,13 +1,12 @@
 """Basic files, libraries and device models: taken whole, or nothing changes; and the cleaning."""
 
-import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 import time_machine
 from django.core.checks import run_checks
-from django.db import connection
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotAllowed, UserError
@@ -32,6 +31,7 @@ from gridtalk.devicetalk.testing import (
 from gridtalk.devicetalk.tree import InvalidTree
 from gridtalk.files.models import File, UploadBatch
 from gridtalk.files.services import file_put, files_read, files_stage
+from gridtalk.testing_together import at_once, failures
 
 pytestmark = pytest.mark.django_db
 
@@ -193,23 +193,9 @@ def test_two_uploads_at_once_end_as_one_of_the_two() -> None:
         for who in ("a", "b")
     ]
     batches = [files_stage(user=None, tree=tree) for tree in trees]
-    ready = threading.Barrier(2)
-    errors: list[BaseException] = []
-
-    def put(batch: UploadBatch) -> None:
-        ready.wait()
-        try:
-            libraries.library_put(user=None, basic_file=basic_file, batch_id=batch.pk)
-        except BaseException as error:  # noqa: BLE001  shown by the assertion below
-            errors.append(error)
-        connection.close()
-
-    threads = [threading.Thread(target=put, args=[batch]) for batch in batches]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    put = partial(libraries.library_put, user=None, basic_file=basic_file)
+    results = at_once(*[partial(put, batch_id=batch.pk) for batch in batches])
+    assert failures(results) == []
     library = models.Library.objects.get()
     assert files_read(library.file_set.all()) in trees
     who = library.file_set.first().file_path.split("/")[2][0]

@@ -1,7 +1,7 @@
 """Files: paths refused by name, uploads, limits, bytes that go after the commit."""
 
-import threading
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.apps import apps
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from gridtalk.core import clock
 from gridtalk.core.errors import NotFound, TooLarge, UserError
@@ -17,6 +17,7 @@ from gridtalk.files import services
 from gridtalk.files.models import File, UploadBatch
 from gridtalk.files.paths import path_problem, paths_problems
 from gridtalk.files.storage import uploads
+from gridtalk.testing_together import at_once, failures
 from gridtalk.users.models import Group, User
 
 # Owners stand above this app: by name, as the models do.
@@ -290,20 +291,6 @@ def test_two_files_at_once_count_each_other(settings: Any) -> None:
     settings.FILES_TOTAL_BYTES = 5
     user = user_make()
     _batch, files = services.upload_batch_create(user=user, paths=["one", "two"])
-    refused: list[str] = []
-    ready = threading.Barrier(2)
-
-    def send(file: File) -> None:
-        ready.wait()
-        try:
-            services.file_upload(user=user, uuid=file.uuid, data=b"123")
-        except TooLarge as error:
-            refused.append(str(error))
-        connection.close()
-
-    threads = [threading.Thread(target=send, args=[file]) for file in files]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(refused) == 1
+    upload = partial(services.file_upload, user=user, data=b"123")
+    results = at_once(*[partial(upload, uuid=file.uuid) for file in files])
+    assert [type(failure) for failure in failures(results)] == [TooLarge]

@@ -1,6 +1,5 @@
 """The door: what is stored, once, whatever comes."""
 
-import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +13,7 @@ from gridtalk.gateway.receive import Received, receive
 from gridtalk.messaging.models import IncomingMessage, KannelInterface
 from gridtalk.messaging.testing import kannel
 from gridtalk.messaging.wire import InboundSms
+from gridtalk.testing_together import at_once, failures
 
 SENT_AT = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 
@@ -129,23 +129,16 @@ def test_a_long_provider_id_is_told_from_another(interface: KannelInterface) -> 
 @pytest.mark.django_db(transaction=True)
 def test_a_race_of_the_same_text_is_one() -> None:
     interface = kannel()
-    start, answers = threading.Barrier(4), []
 
-    def run() -> None:
-        start.wait(5)
-        try:
-            for index in range(25):
-                answers.append(
-                    (index, take(interface, InboundSms("1", "bal", provider_id=f"{index}")))
-                )
-        finally:
-            connection.close()
+    def run() -> list[tuple[int, Received]]:
+        return [
+            (index, take(interface, InboundSms("1", "bal", provider_id=f"{index}")))
+            for index in range(25)
+        ]
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    results = at_once(*[run] * 4)
+    assert failures(results) == []
+    answers = [answer for result in results for answer in result]
     assert IncomingMessage.objects.count() == 25
     assert len(answers) == 100
     assert len({(index, received.message_uuid) for index, received in answers}) == 25
