@@ -15,13 +15,12 @@ from django.db import transaction
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotFound, UserError
-from gridtalk.core.events import events_notify, meter_topic
+from gridtalk.core.events import device_topic, events_notify, meter_topic
 from gridtalk.grid.models import Meter
 from gridtalk.grid.services import meter_change_note, meter_create
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.notices import Notice, notice_send
 from gridtalk.iottalk.services.events import event_add
-from gridtalk.iottalk.services.registration import device_topic
 from gridtalk.jobs.moving import (
     box_change_check,
     credits_left_behind,

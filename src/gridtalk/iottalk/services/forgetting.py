@@ -5,7 +5,7 @@ from django.db import transaction
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict
-from gridtalk.core.events import events_notify
+from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify
 from gridtalk.iottalk.models import DfSample, RegisteredDevice
 from gridtalk.iottalk.notices import Notice, notice_send
 from gridtalk.iottalk.services.binding import device_change_check
@@ -45,5 +45,5 @@ def device_forget(*, device: RegisteredDevice, user: User | None) -> None:
     DfSample.objects.filter(feature__in=device.features.values("pk")).delete()
     audit.audit(user=user, action="device_forget", target=f"device {device.name} {device.handle}")
     notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)
-    events_notify([f"device:{device.pk}", "devices"])
+    events_notify([device_topic(device.pk), DEVICES_TOPIC])
     device.delete()
