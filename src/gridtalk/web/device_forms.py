@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 from django import forms
-from django.db.models import Q
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gridtalk.grid.models import Meter
 from gridtalk.grid.services import MOST_CIRCUITS
 from gridtalk.iottalk.models import RegisteredFeature
+from gridtalk.iottalk.selectors import STATES
 from gridtalk.web.forms import zone_choices
 from gridtalk.web.words import DEVICE_STATES, choices
 
@@ -18,36 +19,29 @@ LONGEST_VALUE = 2000
 MOST_METERS = 500
 
 
+def _free_meters() -> QuerySet[Meter]:
+    """The meters that no device is bound to; the first of them where they are many."""
+    free = Meter.objects.filter(retired_at__isnull=True, registered_device__isnull=True)
+    first = free.order_by("name").values("pk")[:MOST_METERS]
+    # A field looks a choice up in its query, which a query with a limit does not allow.
+    return Meter.objects.filter(pk__in=first).order_by("name")
+
+
 class DeviceFilterForm(forms.Form):
     """Which devices to list."""
 
     q = forms.CharField(label=gettext_lazy("Name, model or meter"), required=False, max_length=64)
-    state = forms.ChoiceField(label=gettext_lazy("State"), required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        shown = {name: word for name, word in DEVICE_STATES.items() if name != "new"}
-        self.fields["state"] = forms.ChoiceField(
-            label=gettext_lazy("State"), required=False, choices=choices(shown)
-        )
+    state = forms.ChoiceField(
+        label=gettext_lazy("State"),
+        required=False,
+        choices=choices({name: DEVICE_STATES[name] for name in STATES}),
+    )
 
 
 class BindForm(forms.Form):
     """The meter which a device is."""
 
-    meter = forms.ModelChoiceField(
-        label=gettext_lazy("Meter"), queryset=Meter.objects.none(), empty_label=None
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        free = Meter.objects.filter(retired_at__isnull=True, registered_device__isnull=True)
-        choosable = free.filter(
-            Q(pk__in=free.order_by("name").values("pk")[:MOST_METERS])
-        ).order_by("name")
-        self.fields["meter"] = forms.ModelChoiceField(
-            label=gettext_lazy("Meter"), queryset=choosable
-        )
+    meter = forms.ModelChoiceField(label=gettext_lazy("Meter"), queryset=_free_meters())
 
 
 class NewMeterForm(forms.Form):
