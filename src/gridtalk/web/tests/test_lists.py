@@ -13,8 +13,11 @@ from gridtalk.core import clock
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.grid.models import Circuit
+from gridtalk.iottalk.services.registration import device_register
+from gridtalk.iottalk.wire_registration import Registration
 from gridtalk.messaging.models import IncomingMessage
 from gridtalk.telemetry.models import PrimaryLog
+from gridtalk.telemetry.testing import meter_make
 from gridtalk.testing_village import Village
 from gridtalk.web.views import overview
 
@@ -35,6 +38,29 @@ def test_pages_go_by_key_and_come_back(village: Village, admin: Client) -> None:
     assert "line-041." in text
     assert "line-040." not in text
     assert 'rel="prev"' in text
+
+
+@pytest.mark.parametrize(
+    ("page", "most"),
+    [("/meters", "meters.METERS_PER_PAGE"), ("/devices", "devices.DEVICES_PER_PAGE")],
+)
+def test_numbered_pages_keep_what_was_looked_for(
+    village: Village, admin: Client, monkeypatch: pytest.MonkeyPatch, page: str, most: str
+) -> None:
+    monkeypatch.setattr(f"gridtalk.web.views.{most}", 1)
+    for name in ("b&b 1", "b&b 2"):
+        meter_make(name=name)
+        device_register(registration=Registration("v2", name, name=name), source="127.0.0.1")
+
+    def neighbours(query: str) -> list[str]:
+        return re.findall(
+            r'<a href="([^"]*)">(?:←|[^<]* →)', admin.get(page + query).content.decode()
+        )
+
+    assert neighbours("?q=b%26b") == ["?q=b%26b&amp;page=2"]
+    assert neighbours("?q=b%26b&page=2") == ["?q=b%26b&amp;page=1"]
+    assert neighbours("?page=2") == ["?page=1", "?page=3"]
+    assert neighbours("?q=b%26b+1") == []
 
 
 @pytest.mark.parametrize("value", ["x", "-1", "9" * 30, "1.5", "\N{ARABIC-INDIC DIGIT ONE}"])

@@ -75,14 +75,11 @@ def devices(request: HttpRequest) -> HttpResponse:
     wanted = form.cleaned_data
     found = registered_device_list(search=wanted.get("q", ""), state=wanted.get("state", ""))
     page = Paginator(found, DEVICES_PER_PAGE).get_page(request.GET.get("page"))
-    query = request.GET.copy()
-    query.pop("page", None)
     context = {
         "section": "devices",
         "form": form,
         "filtered": bool(wanted.get("q") or wanted.get("state")),
         "page": page,
-        "query": query.urlencode(),
         "rows": [(device, registered_device_state(device)) for device in page.object_list],
         "server_v2": request.build_absolute_uri("/iottalk/v2"),
         "server_v1": request.build_absolute_uri("/iottalk/v1"),
