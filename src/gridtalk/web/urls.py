@@ -43,7 +43,7 @@ urlpatterns = [
     path("circuits/<int:circuit_id>/account", circuits.account_edit, name="account-edit"),
     path("devices", devices.devices, name="devices"),
     path("devices/<int:device_id>", devices.device, name="device"),
-    path("devices/<int:device_id>/series", devices.device_series, name="device-series"),
+    path("devices/<int:device_id>/series", charts.device_series, name="device-series"),
     path(
         "devices/<int:device_id>/features/<int:feature_id>/send",
         devices.device_send,

@@ -5,9 +5,11 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from gridtalk.grid.models import Circuit, Meter
+from gridtalk.iottalk.models import RegisteredDevice
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires
-from gridtalk.web.series import circuit_charts, meter_charts, span_get
+from gridtalk.web.device_series import device_charts, device_span_get
+from gridtalk.web.series import Chart, circuit_charts, meter_charts, span_get
 
 
 @require_safe
@@ -28,7 +30,17 @@ def circuit_series(request: HttpRequest, circuit_id: int) -> JsonResponse:
     return _answer(circuit.meter.time_zone, circuit_charts(circuit=circuit, span=span))
 
 
-def _answer(zone: str, charts: list[dict[str, object]]) -> JsonResponse:
+@require_safe
+@requires(Permission.VIEW)
+def device_series(request: HttpRequest, device_id: int) -> JsonResponse:
+    """The charts of a registered device over ``?span=``."""
+    span = device_span_get(request.GET.get("span", ""))
+    device = get_object_or_404(RegisteredDevice.objects.select_related("meter"), pk=device_id)
+    zone = device.meter.time_zone if device.meter else "UTC"
+    return _answer(zone, device_charts(device=device, span=span))
+
+
+def _answer(zone: str, charts: list[Chart]) -> JsonResponse:
     answer = JsonResponse({"zone": zone, "charts": charts})
     answer["Cache-Control"] = "private, no-store"
     return answer

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -36,13 +36,7 @@ from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.demo_door import Part, demo_ask, demo_only
 from gridtalk.web.device_forms import BindForm, DeviceFilterForm, NewMeterForm, SendForm
-from gridtalk.web.device_series import (
-    DEVICE_SPANS,
-    charted,
-    device_charts,
-    device_span_get,
-    number_places,
-)
+from gridtalk.web.device_series import DEVICE_SPANS, charted, device_span_get, number_places
 
 DEVICES_PER_PAGE = 50
 RECENT = 30
@@ -146,18 +140,6 @@ def _rows(
         values = last if isinstance(last, list) else [] if last is None else [last]
         rows.append(FeatureRow(facts, values, form))
     return rows
-
-
-@require_safe
-@requires(Permission.VIEW)
-def device_series(request: HttpRequest, device_id: int) -> JsonResponse:
-    """The charts of a device over ``?span=``."""
-    span = device_span_get(request.GET.get("span", ""))
-    found = _device(device_id)
-    zone = found.meter.time_zone if found.meter else "UTC"
-    answer = JsonResponse({"zone": zone, "charts": device_charts(device=found, span=span)})
-    answer["Cache-Control"] = "private, no-store"
-    return answer
 
 
 @require_POST
