@@ -11,7 +11,7 @@ from gridtalk.core import clock
 from gridtalk.core.errors import NotFound, UserError
 from gridtalk.grid import selectors, services
 from gridtalk.grid.models import Account, Circuit, Meter, MeterChangeSet
-from gridtalk.messaging.models import KannelInterface
+from gridtalk.messaging.models import IoTtalkInterface, KannelInterface
 
 pytestmark = pytest.mark.django_db
 
@@ -230,6 +230,25 @@ class TestFinding:
         assert selectors.meters_by_number(numbers=numbers) == {"dev-1": second}
         pin = first.circuits.get(ip_address="192.168.1.201").pin
         assert selectors.circuit_get_by_pin(pin=pin) is None
+
+    @pytest.mark.parametrize(
+        ("label", "to_devices", "phone", "device_address", "number"),
+        [
+            ("by phone", False, "+22370000001", None, "+22370000001"),
+            ("by phone, a device before", False, "+22370000001", "dev-1", "+22370000001"),
+            ("a device's address alone", False, None, "dev-1", "dev-1"),
+            ("a device", True, None, "dev-1", "dev-1"),
+            ("a device, by phone before", True, "+22370000001", "dev-1", "dev-1"),
+            ("no device yet", True, "+22370000001", None, ""),
+        ],
+    )
+    def test_the_number_is_what_its_interface_knows_it_by(
+        self, interface: KannelInterface, label: str, to_devices: bool, phone: str | None,
+        device_address: str | None, number: str,
+    ) -> None:  # fmt: skip
+        own = IoTtalkInterface.objects.create(name="devices") if to_devices else interface
+        meter = Meter(communication_interface=own, phone=phone, device_address=device_address)
+        assert selectors.meter_number(meter=meter) == number, label
 
     def test_an_address_that_the_meter_does_not_have(self, interface: KannelInterface) -> None:
         meter = meter_create(interface)

@@ -12,7 +12,7 @@ from gridtalk.grid.models import Meter
 from gridtalk.iottalk.models import DfSample, FeatureSend, RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.services.registration import device_register
 from gridtalk.iottalk.wire_registration import Feature, Registration
-from gridtalk.messaging.models import IoTtalkInterface
+from gridtalk.messaging.models import IoTtalkInterface, Message
 from gridtalk.messaging.services import interface_create
 from gridtalk.testing_village import Village
 from gridtalk.users.models import AuditEntry
@@ -156,6 +156,37 @@ def test_bound_to_a_meter_and_parted(village: Village, admin: Client) -> None:
     assert box.meter == meter
     actions = list(AuditEntry.objects.values_list("action", flat=True))
     assert {"device_bind", "device_unbind"} <= set(actions)
+
+
+def test_the_pages_of_a_device_that_had_a_phone_listen_to_the_device(
+    village: Village, admin: Client
+) -> None:
+    interface_create(kind="iottalk", name="devices", sms_interface=village.interface)
+    box = meter_device()
+    pages = (
+        f"/meters/{village.meter.pk}",
+        f"/circuits/{village.circuit.pk}",
+        f"/jobs/{village.credit_job.pk}",
+        "/phone",
+    )
+    phone = f"number:{village.meter.phone}"
+    for path in pages:
+        assert phone in admin.get(path).content.decode(), path
+    assert admin.post(f"/devices/{box.pk}/bind", {"meter": village.meter.pk}).status_code == 302
+    for path in pages:
+        text = admin.get(path).content.decode()
+        assert f"number:{box.handle}" in text, path
+        assert phone not in text, path
+
+
+def test_a_meter_without_a_number_has_no_messages(village: Village, admin: Client) -> None:
+    interface_create(kind="iottalk", name="devices", sms_interface=village.interface)
+    devices = IoTtalkInterface.objects.get(name="devices")
+    Meter.objects.filter(pk=village.meter.pk).update(communication_interface=devices)
+    Message.objects.update(number="")
+    text = admin.get(f"/meters/{village.meter.pk}").content.decode()
+    assert "number:" not in text
+    assert "Credit added." not in text
 
 
 def test_an_interface_for_devices_has_no_key(village: Village, admin: Client) -> None:

@@ -16,6 +16,7 @@ from gridtalk.alerts.selectors import alert_list
 from gridtalk.core import clock
 from gridtalk.core.errors import UserError
 from gridtalk.grid.models import Circuit
+from gridtalk.grid.selectors import meter_number
 from gridtalk.jobs import services as jobs_services
 from gridtalk.jobs.credit import credit_add
 from gridtalk.jobs.models import Job
@@ -94,6 +95,7 @@ def _page(request: HttpRequest, found: Circuit, credit_form: CreditForm) -> Http
         "section": "meters",
         "circuit": found,
         "meter": found.meter,
+        "number": meter_number(meter=found.meter),
         "zone": found.meter.time_zone,
         "charts_url": reverse("web:circuit-series", args=[found.pk]),
         "span": span_get(request.GET.get("span", "")),

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from gridtalk.grid.selectors import meter_number
 from gridtalk.jobs import services as jobs_services
 from gridtalk.jobs.credit import credit_confirm, credit_resend, credit_reverse
 from gridtalk.jobs.families import JOBS
@@ -51,8 +52,9 @@ def jobs(request: HttpRequest) -> HttpResponse:
 def _job(job_id: int) -> Any:
     base = get_object_or_404(Job, pk=job_id)
     model = JOBS.model(base.kind)
-    related = ["circuit__meter", "circuit__account", "requested_by_user", "requested_by_device"]
-    related += ["incoming"] + (["token__batch"] if base.kind == "add_credit" else [])
+    related = ["circuit__meter__communication_interface", "circuit__account", "incoming"]
+    related += ["requested_by_user", "requested_by_device"]
+    related += ["token__batch"] if base.kind == "add_credit" else []
     return model.objects.select_related(*related).get(pk=job_id)
 
 
@@ -82,6 +84,7 @@ def _page(
         "job": found,
         "circuit": found.circuit,
         "meter": found.circuit.meter,
+        "number": meter_number(meter=found.circuit.meter),
         "zone": found.circuit.meter.time_zone,
         "texts": message_rows(
             found.job_messages.select_related("communication_interface").order_by("-pk")[:50]

@@ -20,13 +20,11 @@ from gridtalk.alerts.selectors import alert_list, alert_open_counts
 from gridtalk.core import clock
 from gridtalk.core.errors import UserError
 from gridtalk.grid.models import Circuit, Meter
-from gridtalk.grid.selectors import mains_get
+from gridtalk.grid.selectors import mains_get, meter_number
 from gridtalk.grid.services import circuit_create, meter_create
 from gridtalk.iottalk.models import RegisteredDevice
 from gridtalk.jobs import services as jobs_services
 from gridtalk.jobs.models import Job
-from gridtalk.messaging.interfaces.base import Way
-from gridtalk.messaging.interfaces.catalogue import provider
 from gridtalk.messaging.models import Message
 from gridtalk.messaging.services import texts_interface
 from gridtalk.telemetry.selectors import Uptime, uptime_list
@@ -153,14 +151,14 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
     last = max(
         (circuit.last_reported_at for circuit in circuits if circuit.last_reported_at), default=None
     )
-    # What its SIM texts, or the device that it is says.
-    speaks_as = _speaks_as(found)
-    texts = message_rows(Message.objects.filter(number=speaks_as).order_by("-pk")[:RECENT])
+    number = meter_number(meter=found)
+    # Without one the page would show those of all meters without one.
+    texts = Message.objects.filter(number=number) if number else Message.objects.none()
     user = signed_in(request)
     context = {
         "section": "meters",
         "meter": found,
-        "speaks_as": speaks_as,
+        "number": number,
         "device": RegisteredDevice.objects.filter(meter=found).first(),
         "charts_url": reverse("web:meter-series", args=[found.pk]),
         "span": span_get(request.GET.get("span", "")),
@@ -171,7 +169,7 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
         "circuits": circuits,
         "households": [circuit for circuit in circuits if not circuit.is_main],
         "alerts": alert_list(meter=found, limit=RECENT),
-        "texts": texts,
+        "texts": message_rows(texts.order_by("-pk")[:RECENT]),
         "jobs": Job.objects.filter(circuit__in=circuits)
         .select_related("circuit", "requested_by_user")
         .order_by("-pk")[:RECENT],
@@ -182,11 +180,6 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
         "may_change": user.may(Permission.GRID) and found.retired_at is None,
     }
     return render(request, "web/meter.html", context)
-
-
-def _speaks_as(meter: Meter) -> str:
-    is_device = provider(meter.communication_interface.kind).way is Way.DEVICES
-    return (is_device and meter.device_address) or meter.phone or meter.device_address or ""
 
 
 @require_http_methods(["GET", "POST"])

@@ -22,6 +22,7 @@ from gridtalk.core.errors import PeerError, UserError
 from gridtalk.core.events import meter_topic, number_topic
 from gridtalk.gateway.consumer.wire import WORDS
 from gridtalk.grid.models import Circuit
+from gridtalk.grid.selectors import meter_number
 from gridtalk.messaging.models import CommunicationInterface, Message
 from gridtalk.messaging.services import texts_interface
 from gridtalk.prepaid.models import Token
@@ -113,7 +114,7 @@ def phone(request: HttpRequest) -> HttpResponse:
             "number": number,
             "zone": chosen.meter.time_zone,
             "topics": f"{number_topic(number)} {meter_topic(chosen.meter_id)} "
-            f"{number_topic(chosen.meter.phone or chosen.meter.device_address or '')}",
+            f"{number_topic(meter_number(meter=chosen.meter))}",
             "conversation": list(reversed(newest)),
             "samples": samples(chosen, fresh),
         }
