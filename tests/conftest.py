@@ -22,11 +22,13 @@ START_SECONDS = 60
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what the tests start.
+    """Let Ctrl-C reach what the tests start, and have no ``make`` above theirs.
 
     A shell starts what it runs in the background with SIGINT ignored, children inherit that, and
-    some tests send it.
+    some tests send it. A ``make`` below another one (``make check``) says in which folder it is.
     """
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -128,9 +128,17 @@ class Peer:
     def leave(self) -> None:
         """Disconnect in order."""
         self._client.disconnect()
-        self._client.loop_stop()
+        self._stop()
 
     def vanish(self) -> None:
         """Close the connection without a word: the will is due."""
         self._client.loop_stop()
         self._client.socket().close()  # type: ignore[union-attr]
+        self._stop()
+
+    def _stop(self) -> None:
+        """End its thread, and leave nothing in a circle with it: paho's own pair of sockets stays
+        open until its client is forgotten, and the tests' collector rests."""
+        client = self._client
+        client.loop_stop()
+        client.on_connect = client.on_disconnect = client.on_message = client.on_subscribe = None
