@@ -126,10 +126,5 @@ def sample_list(
     with connection.cursor() as cursor:
         cursor.execute(_SAMPLES, values)
         for feature_id, at, value in cursor.fetchall():
-            found.setdefault(feature_id, []).append((at, _as_list(value)))
+            found.setdefault(feature_id, []).append((at, json.loads(value)))
     return found
-
-
-def _as_list(value: Any) -> list[Any]:
-    read = json.loads(value) if isinstance(value, str) else value
-    return read if isinstance(read, list) else [read]

@@ -67,8 +67,7 @@ def number_places(feature: RegisteredFeature) -> list[int]:
     types = feature.params or []
     if any(isinstance(one, str) for one in types):
         return [place for place, one in enumerate(types) if one in NUMBERS]
-    last = feature.last_value if isinstance(feature.last_value, list) else [feature.last_value]
-    return [place for place, one in enumerate(last) if _is_number(one)]
+    return [place for place, one in enumerate(feature.last_value or []) if _is_number(one)]
 
 
 def _title(feature: RegisteredFeature, place: int) -> str:

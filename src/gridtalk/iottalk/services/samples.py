@@ -15,7 +15,8 @@ _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t
 
 
 class NewSample(NamedTuple):
-    """One value list of a feature. ``text`` is its JSON (:func:`wire_json.json_text`)."""
+    """One value list of a feature. ``text`` is its JSON (:func:`wire_json.json_text`), always of a
+    list: readers of stored values rely on it."""
 
     device_id: int
     feature_id: int

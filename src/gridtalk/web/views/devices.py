@@ -133,12 +133,10 @@ def _rows(
     rows: list[FeatureRow] = []
     for facts in feature_list(device=found):
         feature = facts.feature
-        last = feature.last_value
         form = None
         if feature.kind == RegisteredFeature.Kind.ODF and may_send and len(rows) < MOST_FORMS:
             form = forms.get(feature.pk) or SendForm(feature=feature)
-        values = last if isinstance(last, list) else [] if last is None else [last]
-        rows.append(FeatureRow(facts, values, form))
+        rows.append(FeatureRow(facts, feature.last_value or [], form))
     return rows
 
 
