@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 import time_machine
@@ -16,34 +15,13 @@ from gridtalk.grid.models import Circuit
 from gridtalk.jobs import services as jobs
 from gridtalk.jobs.credit import CreditSeen
 from gridtalk.jobs.models import AddCredit, Job
-from gridtalk.jobs.verify import verify
+from gridtalk.jobs.testing import redeem
 from gridtalk.messaging.models import Message
 from gridtalk.messaging.outcomes import MessageOutcome
 from gridtalk.prepaid.models import LedgerEntry, Token
-from gridtalk.prepaid.services import token_batch_create
-from gridtalk.telemetry.testing import circuit_make, meter_make
 from gridtalk.users.models import AuditEntry
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def circuit() -> Circuit:
-    """A household with 100 of credit, on a meter that forgets jobs."""
-    circuit = circuit_make(meter_make(phone="+22370000001"), credit=Decimal(100))
-    circuit_make(circuit.meter, last=0)
-    return circuit
-
-
-@pytest.fixture(autouse=True)
-def _clean_at_the_end(circuit: Circuit) -> Any:
-    yield
-    assert verify().errors == {}
-
-
-def redeem(circuit: Circuit, value: int = 500) -> AddCredit:
-    token = token_batch_create(count=1, value=Decimal(value)).tokens.get()
-    return jobs.add_credit_request(circuit=circuit, token_number=token.number)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_at_the_end")]
 
 
 def hand_over(job: Job, outcome: MessageOutcome = MessageOutcome.SENT) -> None:

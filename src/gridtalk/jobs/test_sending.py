@@ -15,38 +15,18 @@ from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.services import meter_retire
 from gridtalk.jobs import services as jobs
 from gridtalk.jobs.models import AddCredit, Job, JobMessage
-from gridtalk.jobs.verify import verify
+from gridtalk.jobs.testing import redeem
 from gridtalk.messaging.models import Message
 from gridtalk.messaging.outcomes import MessageOutcome
 from gridtalk.prepaid.models import LedgerEntry
-from gridtalk.prepaid.services import token_batch_create
-from gridtalk.telemetry.testing import circuit_make, meter_make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_at_the_end")]
 
 SENT, UNKNOWN, RETRY = MessageOutcome.SENT, MessageOutcome.UNKNOWN, MessageOutcome.RETRY
 FAILED, DELIVERED = MessageOutcome.FAILED, MessageOutcome.DELIVERED
 REFUSED = MessageOutcome.REFUSED
 UNDELIVERED = MessageOutcome.UNDELIVERED
 STATES = {SENT: "sent", UNKNOWN: "sent", RETRY: "queued", DELIVERED: "delivered"}
-
-
-@pytest.fixture
-def circuit() -> Circuit:
-    circuit = circuit_make(meter_make(phone="+22370000001"), credit=Decimal(100))
-    circuit_make(circuit.meter, last=0)
-    return circuit
-
-
-@pytest.fixture(autouse=True)
-def _clean_at_the_end(circuit: Circuit) -> Any:
-    yield
-    assert verify().errors == {}
-
-
-def redeem(circuit: Circuit, value: int = 500) -> AddCredit:
-    token = token_batch_create(count=1, value=Decimal(value)).tokens.get()
-    return jobs.add_credit_request(circuit=circuit, token_number=token.number)
 
 
 def tell(message: Message, outcome: MessageOutcome) -> None:
