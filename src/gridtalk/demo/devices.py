@@ -32,6 +32,7 @@ from gridtalk.devicetalk.selectors import selection_get
 from gridtalk.devicetalk.services.catalogue_install import catalogue_install
 from gridtalk.devicetalk.services.device_spec import spec_of
 from gridtalk.devicetalk.services.documents import device_document, device_document_save
+from gridtalk.devicetalk.ziptree import files_write
 from gridtalk.grid.models import Account
 from gridtalk.iottalk.models import RegisteredDevice
 from gridtalk.iottalk.services.binding import meter_for_device_create
@@ -116,7 +117,8 @@ class Workshop:
             return
         device = self._saved(wanted)
         folder = self.folder / f"device-{device.pk}"
-        self._unpack(device, folder)
+        # What the device keeps of itself there (its state) stays.
+        files_write(engine.device_render(device).files, folder)
         if wanted.language == "C++":
             _built(folder)
         plug = Plug(folder, command, {"TZ": self.zone, "HOME": str(folder)})
@@ -164,13 +166,6 @@ class Workshop:
         document = document.model_copy(update={"da": part})
         saved = device_document_save(user=self.operator, document=document, device=mine)
         return saved.device
-
-    def _unpack(self, device: Device, folder: Path) -> None:
-        """Put the device's code there; what it keeps of itself (its state) stays."""
-        for path, content in engine.device_render(device).files.items():
-            place = folder / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
 
     def _bound(self, wanted: Wanted, registered: RegisteredDevice, number: int) -> None:
         """The meter that the device is, with people whose phones are in the network."""

@@ -10,7 +10,7 @@ import pytest
 
 from gridtalk.devicetalk.tree import InvalidTree, Limits
 from gridtalk.devicetalk.tree_paths import path_fault, safe_name
-from gridtalk.devicetalk.ziptree import folder_read, folder_write, zip_make
+from gridtalk.devicetalk.ziptree import files_write, folder_read, folder_write, zip_make
 
 TREE = {"b.py": b"x", "a/run.sh": b"#!/bin/sh\n", "資料/風.txt": "風\r\n".encode()}
 
@@ -62,6 +62,8 @@ def test_hostile_paths_are_refused_by_name(path: str, tmp_path: Path) -> None:
     assert [problem.path for problem in caught.value.problems][:1] == [path]
     with pytest.raises(InvalidTree):
         folder_write({"good": b"", path: b""}, tmp_path / "out")
+    with pytest.raises(InvalidTree):
+        files_write({"good": b"", path: b""}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -107,6 +109,14 @@ def test_folder_and_back(tmp_path: Path) -> None:
     assert folder_read(tmp_path / "out", ignore=["a"]).keys() == TREE.keys() - {"a/run.sh"}
     with pytest.raises(InvalidTree, match="not empty"):
         folder_write(TREE, tmp_path / "out")
+
+
+def test_written_over_what_is_there_the_rest_stays(tmp_path: Path) -> None:
+    for content in (b"#!/bin/sh\n", b"#!/bin/sh\nexit\n"):
+        files_write({**TREE, "a/run.sh": content}, tmp_path)
+        (tmp_path / "a/state").touch()
+        assert folder_read(tmp_path) == {**TREE, "a/run.sh": content, "a/state": b""}
+        assert (tmp_path / "a/run.sh").stat().st_mode & 0o111
 
 
 def test_links_and_pipes_are_refused_by_name(tmp_path: Path) -> None:

@@ -29,10 +29,7 @@ def zip_make(files: Tree, folder: str = "") -> bytes:
     """
     prefix = f"{folder}/" if folder else ""
     entries = {prefix + path: content for path, content in files.items()}
-    faults = ((path, path_fault(path, _ZIP_LIMITS)) for path in entries)
-    problems = [Problem(path, fault) for path, fault in faults if fault]
-    problems += clash_problems(entries)
-    if problems:
+    if problems := _path_problems(entries):
         raise InvalidTree("These files cannot be packed:", tuple(problems))
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -84,13 +81,29 @@ def folder_write(files: Tree, folder: Path) -> None:
 
     Raises :class:`InvalidTree` where it is not empty or a path could leave it.
     """
-    faults = ((path, path_fault(path, _ZIP_LIMITS)) for path in files)
-    problems = [Problem(path, fault) for path, fault in faults if fault]
-    problems += clash_problems(files)
+    problems = _path_problems(files)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         problems.append(Problem(str(folder), "it is there already, and is no folder"))
     elif folder.exists() and any(folder.iterdir()):
         problems.append(Problem(str(folder), "the folder is not empty; name a new one"))
+    _write(files, folder, problems)
+
+
+def files_write(files: Tree, folder: Path) -> None:
+    """Write a tree over what lies in a folder of our own, of which the rest stays.
+
+    As :func:`folder_write`, but links that lie there are followed. Raises :class:`InvalidTree`
+    where a path could leave the folder.
+    """
+    _write(files, folder, _path_problems(files))
+
+
+def _path_problems(files: Tree) -> list[Problem]:
+    faults = ((path, path_fault(path, _ZIP_LIMITS)) for path in files)
+    return [Problem(path, fault) for path, fault in faults if fault] + clash_problems(files)
+
+
+def _write(files: Tree, folder: Path, problems: list[Problem]) -> None:
     if problems:
         raise InvalidTree("The files cannot be written:", tuple(problems))
     for path in sorted(files):
