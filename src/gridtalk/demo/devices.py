@@ -26,11 +26,9 @@ from gridtalk.demo.plugs import Plug
 from gridtalk.demo.village import name_free
 from gridtalk.devicetalk import engine
 from gridtalk.devicetalk.device_file import catalogue_folder
-from gridtalk.devicetalk.device_file_schema import DaPart, DeviceDocument, GlobalVariablesPart
+from gridtalk.devicetalk.device_file_schema import DaPart, GlobalVariablesPart
 from gridtalk.devicetalk.models import Device
-from gridtalk.devicetalk.selectors import selection_get
 from gridtalk.devicetalk.services.catalogue_install import catalogue_install
-from gridtalk.devicetalk.services.device_spec import spec_of
 from gridtalk.devicetalk.services.documents import device_document, device_document_save
 from gridtalk.devicetalk.ziptree import files_write
 from gridtalk.grid.models import Account
@@ -153,10 +151,7 @@ class Workshop:
             )
             document = device_document(device=shipped)
             document = document.model_copy(
-                update={
-                    "name": wanted.name,
-                    "global_variables": _variables(shipped, document, wanted),
-                }
+                update={"name": wanted.name, "global_variables": _variables(shipped, wanted)}
             )
         part = DaPart(
             server_url=url,
@@ -211,17 +206,13 @@ class Workshop:
         return found
 
 
-def _variables(shipped: Device, document: DeviceDocument, wanted: Wanted) -> GlobalVariablesPart:
-    part = document.global_variables
-    if part is None:
-        brought = selection_get(user=None, chosen=spec_of(shipped).libraries).global_variables
-        part = GlobalVariablesPart(text=brought.text, readonly_lines=list(brought.readonly_lines))
-    text = part.text
+def _variables(shipped: Device, wanted: Wanted) -> GlobalVariablesPart:
+    text = shipped.global_var_setup
     for old, new in wanted.variables:
         if old not in text:
             raise SetupError(f"the shipped meter's variables have no “{old}”")
         text = text.replace(old, new)
-    return part.model_copy(update={"text": text})
+    return GlobalVariablesPart(text=text, readonly_lines=shipped.gvs_readonly_lines)
 
 
 def _registered(device: Device, plug: Plug) -> RegisteredDevice:
