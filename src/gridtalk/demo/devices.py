@@ -39,9 +39,10 @@ from gridtalk.messaging.services import interface_create
 from gridtalk.users.models import User
 
 #: Where `make setup` puts iottalk-py, which brings an MQTT client of its own, below our own
-#: environment; and what is put there.
+#: environment; and what is put there, below the catalogue's folder: all that the shipped basic
+#: file needs.
 ENVIRONMENT = "devices"
-REQUIREMENTS = ("iottalk-py==2.3.1",)
+REQUIREMENTS = "basic-files/Python/iottalk-py/requirements.txt"
 INTERFACE = "demo-devices"
 #: How long a started device may take to register.
 REGISTERS_WITHIN_S = 90.0
@@ -247,7 +248,8 @@ def environment_python(folder: Path, *, tell: Callable[[str], None]) -> Path:
     tell("Fetching iottalk-py for the workshop's meter (once) …")
     try:
         venv.create(place, with_pip=True, clear=True)
-        _quiet([str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS], cwd=folder)
+        wanted = str(catalogue_folder() / REQUIREMENTS)
+        _quiet([str(python), "-m", "pip", "install", "--quiet", "-r", wanted], cwd=folder)
     except subprocess.CalledProcessError as error:
         raise PeerError(f"iottalk-py could not be installed: {_last_line(error)}") from error
     (place / "complete").touch()
