@@ -28,7 +28,8 @@ class RegisteredDevice(models.Model):
     changes with every registration; what is said under an older one is ignored. ``version`` is the
     content hash that generated code carries in its profile. ``key_hash`` is the v1 password key's;
     ``key_epoch`` goes into the MQTT password, so that a larger one ends the old password.
-    ``online`` is what MQTT and the last data say.
+    ``online`` is what MQTT and the last data say. Until ``barred_until`` it may not register: it
+    was thrown out.
     """
 
     class Protocol(models.TextChoices):
@@ -60,6 +61,7 @@ class RegisteredDevice(models.Model):
     created_at = models.DateTimeField(default=clock.now, editable=False)
     registered_at = models.DateTimeField(default=clock.now, editable=False)
     deregistered_at = models.DateTimeField(null=True, editable=False)
+    barred_until = models.DateTimeField(null=True, editable=False)
     approval_wanted_at = models.DateTimeField(null=True, editable=False)
     approved_until = models.DateTimeField(null=True, editable=False)
 

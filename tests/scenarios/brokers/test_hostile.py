@@ -228,8 +228,9 @@ def test_a_flood_delays_others_little(world: World, people: People) -> None:
         _enter(plain, world, EVE)
         plain.setblocking(False)
         burst = _publish_packet(topics.idf(3, EVE, 0), b"[1]") * 2_000
-        # A hundred times what one device may say in a second. What a device on the broker's own
-        # machine could send beyond that delays others by what the sockets hold: some seconds.
+        # Mosquitto: a hundred times what one device may say in a second; who sends yet more is
+        # thrown out by the device server, which is not here. amqtt: as fast as it takes.
+        pause_s = 0.1 if world.kind == "mosquitto" else 0.001
         deadline = time.monotonic() + 1.5
         left = b""
         while time.monotonic() < deadline:
@@ -237,7 +238,7 @@ def test_a_flood_delays_others_little(world: World, people: People) -> None:
             with contextlib.suppress(BlockingIOError):
                 # What the socket did not take is next: half a packet would be an error of ours.
                 left = left[plain.send(left) :]
-            time.sleep(0.1)
+            time.sleep(pause_s)
         began = time.monotonic()
         _settle(server, ada)
         assert time.monotonic() - began < 4

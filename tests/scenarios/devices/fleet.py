@@ -44,6 +44,11 @@ class Fleet:
         self.wait_online(len(self.devices))
         return self.devices[before:]
 
+    def register_again(self, device: LightDevice) -> tuple[int, dict[str, Any]]:
+        """Register under the same uuid; status and answer."""
+        path, body = f"/iottalk/v2/{device.answer['id']}", {"accept_protos": ["mqtt"], **FEATURES}
+        return self.do(http_json("127.0.0.1", self.gridtalk.port, "PUT", path, body))
+
     async def _register(self, count: int) -> None:
         for number in range(count):
             body = {"name": f"light {number}", "accept_protos": ["mqtt"], **FEATURES}

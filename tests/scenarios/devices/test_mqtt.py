@@ -10,6 +10,7 @@ import psutil
 import psycopg
 import pytest
 from tests.conftest import Gridtalk, wait_until
+from tests.scenarios.devices import flooder
 from tests.scenarios.devices.fleet import NO_LIMITS, Fleet
 
 from gridtalk.iottalk.broker.kinds import mosquitto_binary
@@ -191,7 +192,7 @@ def test_a_hostile_device_does_not_disturb_others(fleet: Fleet) -> None:
     root, shard, handle, _, _ = mine.split("/")
     control = f"{root}/{shard}/{handle}/ci"
     before = child(fleet.gridtalk, "devices").pid
-    fleet.push_raw(hostile, mine, *[b"[1]"] * 5_000)
+    fleet.push_raw(hostile, mine, *[b"[1]"] * 2_500)
     fleet.push_raw(hostile, control, *[b'{"state": "online"'] * 2_000)
     time.sleep(1.2)  # the next second, in which it may speak again
     for topic, payload in (
@@ -217,3 +218,40 @@ def test_a_hostile_device_does_not_disturb_others(fleet: Fleet) -> None:
     assert not [line for line in said if line.startswith("devices") and "Traceback" in line]
     fleet.send(honest, 9)
     fleet.wait_got(honest, 9)
+
+
+def test_who_floods_without_end_is_thrown_out_and_others_hardly_notice(fleet: Fleet) -> None:
+    """From the broker's own machine, as fast as it takes, and again as soon as it is thrown out."""
+    hostile, honest = fleet.register(2)
+    words = [str(hostile.answer["url"]["port"]), hostile.handle, str(hostile.answer["password"])]
+    fleet.do(hostile.kill())
+    before = child(fleet.gridtalk, "devices").pid
+    log = fleet.gridtalk.folder / "flooder.log"
+    command = [sys.executable, flooder.__file__, *words, hostile.topics["Sensor-I"]]
+    pushed_at = []
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as flooding:
+        try:
+            for number in range(120):
+                pushed_at.append(time.time())
+                fleet.push(honest, number, pause_s=0.1)
+        finally:
+            flooding.kill()
+    wait_until(lambda: len(fleet.samples(honest)) == 120, what="the honest one's values")
+    assert fleet.samples(honest) == list(range(120))
+    with fleet.gridtalk.database() as database:
+        rows = database.execute(
+            "SELECT s.value->0, extract(epoch FROM s.at)::float FROM df_samples s"
+            " JOIN registered_features f ON f.id = s.feature_id"
+            " JOIN registered_devices d ON d.id = f.device_id WHERE d.handle = %s ORDER BY s.at",
+            [honest.handle],
+        ).fetchall()
+    delays = [at - pushed_at[number] for number, at in rows]
+    assert max(delays) < 3, f"others waited: {[round(delay, 1) for delay in delays]}"
+    assert sorted(delays)[60] < 0.5, "most of the time they did not"
+    assert log.read_text().count("in\n") == 1, "it came back"
+    assert [text for text in fleet.notes(hostile) if "was thrown out" in text] != []
+    assert fleet.notes(honest) == []
+    assert honest.connects == 1
+    assert child(fleet.gridtalk, "devices").pid == before, "the server was not restarted"
+    status, answer = fleet.register_again(hostile)
+    assert (status, "thrown out" in answer["reason"]) == (429, True)

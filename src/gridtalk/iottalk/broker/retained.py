@@ -15,14 +15,13 @@ from collections.abc import Sequence
 
 import aiomqtt
 from django.db import connection
-from django.db.models import F
 
 from gridtalk.iottalk import topics
 from gridtalk.iottalk.broker import address
 from gridtalk.iottalk.broker.admission import credentials_admit
 from gridtalk.iottalk.broker.kinds import Kind
-from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice
-from gridtalk.iottalk.services.events import event_add
+from gridtalk.iottalk.models import RegisteredDevice
+from gridtalk.iottalk.services.expulsion import devices_expel
 
 COUNT_TOPIC = "$SYS/broker/retained messages/count"
 #: What honest devices and the broker itself (about 60) keep, beside one for each device.
@@ -140,13 +139,7 @@ def _shards(handles: set[str]) -> dict[str, int]:
 
 def _throw_out(handles: Sequence[str]) -> None:
     try:
-        found = RegisteredDevice.objects.filter(handle__in=handles)
-        found.update(key_epoch=F("key_epoch") + 1)
-        for device in found:
-            event_add(
-                kind=DeviceEvent.Kind.ERROR, device=device,
-                text="it had the broker keep messages without end; it must register again",
-            )  # fmt: skip
+        devices_expel(handles=handles, did="had the broker keep messages without end")
         credentials_admit(handles=handles)
     finally:
         connection.close()

@@ -25,6 +25,7 @@ class Lane(Enum):
     CONTROL = "control"
     DATA = "data"
     SEND = "send"
+    EXPEL = "expel"
 
 
 class Database:

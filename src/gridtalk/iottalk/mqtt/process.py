@@ -28,10 +28,10 @@ from django.db import Error as DatabaseError
 from gridtalk.core.errors import GridtalkError
 from gridtalk.iottalk.broker import address
 from gridtalk.iottalk.broker.admission import credentials_sync
-from gridtalk.iottalk.broker.embedded import embedded_broker
 from gridtalk.iottalk.broker.retained import retained_guard
 from gridtalk.iottalk.mqtt.control import Control, Member
 from gridtalk.iottalk.mqtt.database import Database, Lane
+from gridtalk.iottalk.mqtt.expelling import Expelling
 from gridtalk.iottalk.mqtt.intake import Counts, Intake, topic_read
 from gridtalk.iottalk.mqtt.listening import Listening
 from gridtalk.iottalk.mqtt.notes import Notes
@@ -70,6 +70,7 @@ class DeviceServer:
             ready=self._ready,
         )
         self._intake = Intake(database=self._database, notes=self._notes, outbox=self._outbox)
+        self._expelling = Expelling(self._database)
         self._shards = Shards(
             holder=self.holder,
             database=self._database,
@@ -101,6 +102,9 @@ class DeviceServer:
         address.broker_url()  # said at once where there is none
         async with AsyncExitStack() as stack:
             if address.is_embedded():
+                # Where Mosquitto is, amqtt need not be loaded.
+                from gridtalk.iottalk.broker.embedded import embedded_broker  # noqa: PLC0415
+
                 await stack.enter_async_context(embedded_broker())
             work: list[Coroutine[Any, Any, None]] = [
                 self._listening.run(),
@@ -108,6 +112,7 @@ class DeviceServer:
                 self._control.run(),
                 self._intake.run(),
                 self._sending.run(),
+                self._expelling.run(),
                 self._write_notes(),
                 self._guard(),
                 self._stay_connected(),
@@ -253,6 +258,8 @@ class DeviceServer:
         if topic is None or not isinstance(payload, bytes):
             return
         try:
+            if not self._expelling.bears(topic.handle, time.monotonic()):
+                return
             if topic.what == "i":
                 if not message.retain:  # else an old value that a device had the broker keep
                     self._intake.receive(topic, payload)

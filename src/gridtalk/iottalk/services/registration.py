@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotFound
 from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify
+from gridtalk.iottalk.limits import Wait
 from gridtalk.iottalk.models import (
     LONGEST_NAME,
     SHARDS,
@@ -46,10 +47,12 @@ def device_register(
 
     In a transaction of its own where there is none. ``source`` is the caller's IP address;
     ``key_hash`` is the new v1 key's, None to keep what there is. Who may register under this
-    address is the caller's question.
+    address is the caller's question. Raises :class:`Wait` for a device that was thrown out a
+    moment ago.
     """
     with transaction.atomic():
         device = _locked(registration) or _new(registration)
+        _check_bar(device)
         created, left_before = device.pk is None, device.deregistered_at
         _fill(device, registration)
         if key_hash is not None:
@@ -108,6 +111,13 @@ def _locked(registration: Registration) -> RegisteredDevice | None:
         .filter(protocol=registration.protocol, address=registration.address)
         .first()
     )
+
+
+def _check_bar(device: RegisteredDevice) -> None:
+    if device.barred_until is not None:
+        seconds = (device.barred_until - clock.now()).total_seconds()
+        if seconds > 0:
+            raise Wait("this device was thrown out for flooding the server", seconds)
 
 
 def _new(registration: Registration) -> RegisteredDevice:
