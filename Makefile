@@ -17,9 +17,10 @@ DEVICES := $(VENV)/devices
 # A database of its own for Django's checks.
 EXEC := $(BIN)/gridtalk --data-dir .gridtalk/check exec --
 ARGS ?=
-# The unit tests share the cores; what talks to real peers goes alone.
+# The tests share the cores; what measures how long others wait goes alone.
 ifeq ($(strip $(ARGS)),)
-PYTEST = $(BIN)/pytest src -n auto && $(BIN)/pytest tests
+PYTEST = $(BIN)/pytest src -n auto && \
+	$(BIN)/pytest tests -m "not alone" -n auto --no-loadscope-reorder && $(BIN)/pytest tests -m alone
 else
 PYTEST = $(BIN)/pytest $(ARGS)
 endif

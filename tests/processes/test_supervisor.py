@@ -14,6 +14,7 @@ import pytest
 from gridtalk.cli import launch
 from gridtalk.cli.supervisor import Child, ChildFailed, Supervisor, ending
 
+pytestmark = pytest.mark.alone
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
 

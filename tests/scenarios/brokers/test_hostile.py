@@ -222,6 +222,7 @@ def test_bytes_that_are_no_mqtt(world: World, people: People, junk: bytes) -> No
     assert (ada.losses, server.losses, world.is_alive()) == (0, 0, True)
 
 
+@pytest.mark.alone
 def test_a_flood_delays_others_little(world: World, people: People) -> None:
     server, ada, _eve = people
     with socket.create_connection(("127.0.0.1", world.port), 5) as plain:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.conftest import Gridtalk
 
-pytestmark = pytest.mark.scenario
+pytestmark = [pytest.mark.scenario, pytest.mark.alone]
 
 FLOOD_S = 6.0
 FEATURES = {"idf_list": [["A-I", ["float"]], ["B-I", [None]]], "accept_protos": ["mqtt"]}

@@ -17,6 +17,7 @@ from gridtalk.iottalk.broker.kinds import mosquitto_binary
 
 pytestmark = [
     pytest.mark.scenario,
+    pytest.mark.alone,
     pytest.mark.skipif(not mosquitto_binary(), reason="Mosquitto is not installed"),
 ]
 MANY = 200
