@@ -62,20 +62,37 @@ def _migrations_rows_stay() -> Generator[None, None, None]:
 
     So the order of tests does not matter, which xdist changes.
     """
+    from django.apps import apps
+    from django.core import serializers
     from django.db import connection
     from django.test import TestCase, TransactionTestCase
 
-    name = "_fixture_teardown"  # where Django empties them
-    original = getattr(TransactionTestCase, name)
+    first, last = "_fixture_setup", "_fixture_teardown"  # the latter empties them
+    begin = getattr(TransactionTestCase, first).__func__
+    end = getattr(TransactionTestCase, last)
+    # Not Django's own tables: it fills those again itself, with other keys.
+    models = [model for model in apps.get_models() if model.__module__.startswith("gridtalk.")]
+    stored: list[str] = []
+
+    def setup(case: type[TransactionTestCase]) -> None:
+        if not stored and not issubclass(case, TestCase):
+            # pytest-django runs the tests that roll back before all others.
+            rows = [row for model in models for row in model._base_manager.all()]
+            stored.append(serializers.serialize("json", rows))
+        begin(case)
 
     def teardown(case: TransactionTestCase) -> None:
-        original(case)
-        stored = getattr(connection, "_test_serialized_contents", None)
-        if stored and not isinstance(case, TestCase):
-            connection.creation.deserialize_db_from_string(stored)
+        end(case)
+        if not isinstance(case, TestCase):
+            with connection.cursor() as cursor:
+                # Procrastinate's models are not managed, so Django does not empty their tables.
+                cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
+            for row in serializers.deserialize("json", *stored):
+                row.save()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, name, teardown)
+        patch.setattr(TransactionTestCase, first, classmethod(setup))
+        patch.setattr(TransactionTestCase, last, teardown)
         yield
 
 

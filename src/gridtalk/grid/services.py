@@ -20,6 +20,8 @@ from gridtalk.grid.models import (
     MeterChangeSet,
     MeterConfigKey,
 )
+from gridtalk.messaging.interfaces.base import Way
+from gridtalk.messaging.interfaces.catalogue import provider
 from gridtalk.messaging.models import CommunicationInterface
 from gridtalk.users.models import User
 
@@ -79,7 +81,8 @@ def meter_create(
 
     ``phone`` may be written nationally where the interface names its country. ``facts`` are other
     columns of the meter. Raises :class:`UserError` for a name, phone or address that another meter
-    has, an unknown time zone, or a number of circuits outside 0…99.
+    has, an unknown time zone, a number of circuits outside 0…99, or an interface that does not
+    reach such a meter.
     """
     name = name.strip()
     if not name:
@@ -91,6 +94,12 @@ def meter_create(
     device_address = device_address.strip()
     if not (number or device_address):
         raise UserError("a meter is known by its phone or its device address: give one of them")
+    if provider(communication_interface.kind).way is Way.DEVICES and not device_address:
+        raise UserError(
+            f"the interface “{communication_interface.name}” reaches devices, and no phone: make the "
+            "meter with an interface for SMS and bind it to a registered device (gridtalk meter "
+            "bind), or make it from the device’s page"
+        )
     others = Meter.objects.filter(
         Q(name=name)
         | (Q(phone=number) if number else Q(pk__in=[]))

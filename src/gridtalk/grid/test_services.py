@@ -70,6 +70,15 @@ def test_a_meter_that_cannot_be_is_refused_whole(
     assert (Meter.objects.count(), Circuit.objects.count(), Account.objects.count()) == before
 
 
+def test_a_phone_alone_is_not_reached_by_an_interface_of_devices() -> None:
+    devices = IoTtalkInterface.objects.create(name="devices")
+    with pytest.raises(UserError, match="reaches devices, and no phone"):
+        services.meter_create(
+            name="ml01", phone="+22370000001", communication_interface=devices, circuits=2
+        )
+    assert not Meter.objects.exists()
+
+
 def test_a_meter_may_be_full(interface: KannelInterface) -> None:
     meter = meter_create(interface, circuits=99)
     assert meter.circuits.filter(ip_address="192.168.1.299").exists()
