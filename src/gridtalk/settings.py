@@ -6,6 +6,7 @@ database's address. Every name that an operator may set is listed in ``docs/oper
 
 import os
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -32,6 +33,16 @@ def _number(name: str, default: int) -> int:
 
 def _list(name: str, default: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def _networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(part) for part in _list(name, "")]
+    except ValueError as error:
+        raise SetupError(
+            f"{name}: {error}; write addresses or networks, with commas between them: "
+            "127.0.0.1,10.0.0.0/24"
+        ) from error
 
 
 def database_from_url(url: str) -> dict[str, Any]:
@@ -65,6 +76,8 @@ SECRET_KEY = os.environ.get("GRIDTALK_SECRET_KEY", "")
 GRIDTALK_ENCRYPTION_KEY = os.environ.get("GRIDTALK_ENCRYPTION_KEY", "")
 DEBUG = False
 ALLOWED_HOSTS = _list("GRIDTALK_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+#: Whose X-Forwarded-For is believed: addresses and networks of proxies in front of us.
+GRIDTALK_TRUSTED_PROXIES = _networks("GRIDTALK_TRUSTED_PROXIES")
 #: Where people and providers reach this server, for example https://grid.example.org.
 PUBLIC_URL = os.environ.get("GRIDTALK_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 _https = PUBLIC_URL.startswith("https://")
@@ -100,6 +113,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "gridtalk.web.proxies.ClientAddress",
     "gridtalk.web.middleware.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
