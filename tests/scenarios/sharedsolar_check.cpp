@@ -7,6 +7,7 @@
 
 using nlohmann::json;
 using sharedsolar::Meter;
+using sharedsolar::Micro;
 
 namespace {
 
@@ -61,6 +62,70 @@ void sun(const std::string &path) {
     meter.job("mping", 1, sharedsolar::MAINS, 0);
     must(said(meter, "PcuLog-I").empty(), "a silent one has no report");
     must(!said(meter, "PrimaryLog-I").empty(), "and stops no other report");
+}
+
+// What a job switched off stays off until con, over credit, midnight and power cuts; also in a state
+// of before that was written down.
+void off_by_job(const std::string &path) {
+    now_s = 1'700'000'000;
+    const auto now = [] { return now_s; };
+    sharedsolar::SimulatedBoard board({ONE}, now);
+    board.loads_w[ONE] = 100;
+    const sharedsolar::Limits limits{1000, 10, 0, 120};
+    int number = 0;
+    const auto does = [&](const std::string &kind, double amount) {
+        Meter meter(board, limits, path, now);
+        meter.job(kind, ++number, ONE, amount);
+        return meter.circuit(ONE).is_on;
+    };
+    const auto waits = [&](double seconds) {
+        Meter meter(board, limits, path, now);
+        now_s += seconds;
+        board.measure(ONE);  // what was used while it had no power is not its
+        now_s += 1;
+        meter.tick();
+        return meter.circuit(ONE).is_on;
+    };
+    must(!does("coff", 0), "off, without credit");
+    must(!does("cr", 10'000), "the first credit does not switch it on");
+    must(does("con", 0), "con does");
+    {
+        Meter meter(board, limits, path, now);
+        now_s += 4500;
+        meter.tick();
+        must(!meter.circuit(ONE).is_on, "too much energy");
+    }
+    must(!does("coff", 0), "off by a job too");
+    must(!waits(86'400), "midnight does not switch it on");
+    must(!does("cr", 10), "credit does not");
+    must(does("con", 0), "con does again");
+
+    json state = json::parse(std::ifstream(path));
+    state["circuits"][ONE].erase("off_by_job");
+    state["circuits"][ONE]["credit_micro"] = 50'000'000;
+    struct Old {
+        bool is_on;
+        std::vector<std::string> told;
+        Micro credit;
+        bool after_credit, after_con;
+    };
+    const Old cases[] = {{false, {}, 50'000'000, false, true},
+                         {true, {}, 50'000'000, true, true},
+                         {false, {"nocw"}, 0, true, true},
+                         {false, {"pmax"}, 50'000'000, false, true},
+                         {false, {"emax"}, 50'000'000, false, false}};
+    for (const auto &old : cases) {
+        json &circuit = state["circuits"][ONE];
+        circuit["is_on"] = old.is_on;
+        circuit["told"] = old.told;
+        circuit["credit_micro"] = old.credit;
+        std::ofstream(path) << state.dump();
+        const std::string label = "a state of before: " + circuit.dump();
+        must(does("cr", 10) == old.after_credit, label + ", credit");
+        must(does("con", 0) == old.after_con, label + ", con");
+        must(Meter(board, limits, path, now).circuit(ONE).credit == old.credit + 10'000'000,
+             label + ", money");
+    }
 }
 
 }  // namespace
@@ -118,5 +183,6 @@ int main(int, char **arguments) {
     must(!reports.empty() && reports.back().at(0) == ONE && reports.back().size() == 6, "reports");
     must(said(meter, "PcuLog-I").empty(), "without a power conditioning unit it reports none");
     sun(std::string(arguments[1]) + "/sun.json");
+    off_by_job(std::string(arguments[1]) + "/off.json");
     return 0;
 }

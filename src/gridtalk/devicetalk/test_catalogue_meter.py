@@ -152,6 +152,69 @@ def test_limits(tmp_path: Path) -> None:
     assert world.one.watthours == 0
 
 
+@pytest.mark.parametrize("power_goes", [False, True])
+def test_off_by_a_job_stays_off_until_con(power_goes: bool, tmp_path: Path) -> None:
+    """Somebody may be at work on the line."""
+    world = World(tmp_path, energy_max_wh=120)
+
+    def off(after: str) -> None:
+        if power_goes:
+            world.start()
+        assert not world.one.is_on, after
+        assert not world.board._on[ONE], after
+
+    world.meter.job("coff", 1, ONE, 0)
+    world.meter.job("cr", 2, ONE, 10_000)
+    off("the first credit")
+    world.meter.job("con", 3, ONE, 0)
+    assert world.board._on[ONE]
+    world.after(4500)
+    assert [ONE, "emax"] in world.said("Alert-I")
+    world.meter.job("coff", 4, ONE, 0)
+    world.after(86_400)
+    assert "emax" not in world.one.told
+    off("midnight")
+    world.meter.job("cr", 5, ONE, 10)
+    off("more credit")
+    world.meter.job("con", 6, ONE, 0)
+    assert world.board._on[ONE]
+    world.after(4500)
+    assert [ONE, "emax"] in world.said("Alert-I")
+    world.meter.job("coff", 7, ONE, 0)
+    world.meter.job("con", 8, ONE, 0)
+    world.after(86_400)
+    assert world.board._on[ONE]  # con came before the limit's end: midnight switches it on
+
+
+@pytest.mark.parametrize(
+    ("label", "saved", "after_credit", "after_con"),
+    [
+        ("off by a job", {"credit": "50", "is_on": False}, False, True),
+        ("on", {"credit": "50", "is_on": True}, True, True),
+        ("empty", {"credit": "0", "is_on": False, "told": ["nocw"]}, True, True),
+        ("never had any", {"credit": "0", "is_on": False}, True, True),
+        ("too much power", {"credit": "50", "is_on": False, "told": ["pmax"]}, False, True),
+        ("too much energy", {"credit": "50", "is_on": False, "told": ["emax"]}, False, False),
+    ],
+)
+def test_a_state_of_before_off_by_job_was_kept(
+    label: str, saved: dict[str, Any], after_credit: bool, after_con: bool, tmp_path: Path
+) -> None:
+    world = World(tmp_path)
+    state = {"origin": "00", "count": 3, "jobs": [1], "outbox": [], "circuits": {ONE: saved}}
+    Path(world.path).write_text(json.dumps(state))
+    world.start()
+    credit = Decimal(saved["credit"])
+    assert world.one.credit == credit
+    assert world.one.is_on == saved["is_on"]
+    assert world.one.off_by_job == (label == "off by a job")
+    world.meter.job("cr", 2, ONE, 10)
+    assert (world.one.credit, world.one.is_on) == (credit + 10, after_credit), label
+    world.start()
+    world.meter.job("con", 3, ONE, 0)
+    assert (world.one.credit, world.one.is_on) == (credit + 10, after_con), label
+
+
 def test_hourly_reports_and_pings(world: World) -> None:
     world.meter.job("cr", 1, ONE, 100)
     world.after(1)

@@ -143,6 +143,68 @@ void limits() {
     must(reports.rfind("\",1,0.") > reports.size() - 40, "on again after midnight: " + reports);
 }
 
+// The confirmation of a job, by a meter that had no power before.
+std::string after_power(const std::string &list, const sharedsolar::Limits &limits) {
+    World world(100, limits);
+    all(world.meter, sharedsolar::JOB_DONE);
+    job(world.meter, list);
+    return all(world.meter, sharedsolar::JOB_DONE);
+}
+
+// What a job switched off stays off until con, over credit, midnight and power cuts.
+void off_by_job() {
+    fresh();
+    const sharedsolar::Limits limits = {1000, 10, 0, 120};
+    same(after_power(R"(["coff",1,"192.168.1.201",0])", limits), "[1,0,0.00]", "off, no credit");
+    same(after_power(R"(["cr",2,"192.168.1.201",5000])", limits), "[2,0,5000.00]", "credit: still off");
+    same(after_power(R"(["con",3,"192.168.1.201",0])", limits), "[3,1,5000.00]", "con: on");
+    {
+        World world(100, limits);
+        pass(world.meter, 4500);
+        must(all(world.meter, sharedsolar::ALERT).find("emax") != std::string::npos, "too much energy");
+        job(world.meter, R"(["coff",4,"192.168.1.201",0])");
+        pass(world.meter, 16 * 3600);
+        all(world.meter, sharedsolar::JOB_DONE);
+        job(world.meter, R"(["cr",5,"192.168.1.201",10])");
+        same(all(world.meter, sharedsolar::JOB_DONE).substr(0, 5), "[5,0,", "midnight: still off");
+    }
+    same(after_power(R"(["con",6,"192.168.1.201",0])", limits).substr(0, 5), "[6,1,", "con: on again");
+}
+
+// States of before a job's off was kept: what they say, and that their money is there.
+void before_off_by_job() {
+    using sharedsolar::EMAX;
+    using sharedsolar::NOCW;
+    using sharedsolar::ON;
+    using sharedsolar::PMAX;
+    struct Old {
+        int flags;
+        bool credit, on_after_credit, on_after_con;
+    };
+    const Old cases[] = {{0, true, false, true},    {ON, true, true, true},
+                         {NOCW, false, true, true}, {PMAX, true, false, true},
+                         {EMAX, true, false, false}};
+    for (const Old &old : cases) {
+        fresh();
+        const sharedsolar::Limits limits = {1000, 10, 0, 120};
+        {
+            World world(0, limits);
+            sharedsolar::Store store(world.board);
+            sharedsolar::State state;
+            must(store.load(state) == Store::GOOD, "there is a state");
+            state.circuits[0].flags = static_cast<uint8_t>(old.flags);
+            state.circuits[0].credit = old.credit ? 50 * 100 * sharedsolar::CENT : 0;
+            store.commit(state);
+        }
+        const std::string label = "a state of before, flags " + std::to_string(old.flags);
+        const std::string credit = old.credit ? "60.00]" : "10.00]";
+        same(after_power(R"(["cr",1,"192.168.1.201",10])", limits),
+             (old.on_after_credit ? "[1,1," : "[1,0,") + credit, label);
+        same(after_power(R"(["con",2,"192.168.1.201",0])", limits),
+             (old.on_after_con ? "[2,1," : "[2,0,") + credit, label);
+    }
+}
+
 void again() {
     fresh();
     World world(0);
@@ -320,6 +382,8 @@ bool bridged() { return there; }
 int main() {
     credit();
     limits();
+    off_by_job();
+    before_off_by_job();
     again();
     full();
     cuts(true);

@@ -1,3 +1,3 @@
-Carries out what the gateway asks for, once however often it asks.
+Carries out what the gateway asks for, once however often it asks. Off stays off until on.
 // ***[runs_content]***
 meter.job(data);

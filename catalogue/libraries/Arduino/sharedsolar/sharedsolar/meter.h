@@ -72,8 +72,9 @@ class Meter {
     }
 
     // Carry a job out, once however often it comes, and confirm it: kind, number, circuit, amount.
-    // Kinds: cr (add credit), con, coff (switch), cping, mping (report now). What is wrong is said, and
-    // changes nothing.
+    // Kinds: cr (add credit), con, coff (switch), cping, mping (report now). What coff switched off stays
+    // off until con: neither credit nor a new day switches it on. What is wrong is said, and changes
+    // nothing.
     void job(const talk::Data &data) {
         int32_t number = 0;
         if (!ready_ || !data.fixed(1, 0, number) || number < 0) {
@@ -138,6 +139,9 @@ class Meter {
             }
             free->number = board_.number(i);
         }
+        // A state of before BY_JOB: off, though there is credit and no alert, was a job.
+        for (Circuit &each : state_.circuits)
+            if (!(each.flags & ON) && may_be_on(each)) each.flags |= BY_JOB;
         ready_ = true;
         for (uint8_t i = 0; i < board_.size(); ++i)
             board_.switch_to(i, find(static_cast<int8_t>(board_.number(i)))->flags & ON);
@@ -181,6 +185,11 @@ class Meter {
         post(message);
     }
 
+    // Neither a job nor a limit keeps it off.
+    static bool may_be_on(const Circuit &circuit) {
+        return circuit.credit > 0 && !(circuit.flags & (BY_JOB | NOCW | PMAX | EMAX));
+    }
+
     void set(Circuit &circuit, bool on) {
         circuit.flags = static_cast<uint8_t>(on ? circuit.flags | ON : circuit.flags & ~ON);
         for (uint8_t i = 0; i < board_.size(); ++i)
@@ -202,11 +211,14 @@ class Meter {
             if (circuit->credit > low_credit_) circuit->flags &= static_cast<uint8_t>(~LCW);
             if (was_empty && circuit->credit > 0) {
                 circuit->flags &= static_cast<uint8_t>(~NOCW);
-                set(*circuit, !(circuit->flags & (PMAX | EMAX)));
+                set(*circuit, may_be_on(*circuit));
             }
         } else if ((what == CON || what == COFF) && circuit != nullptr) {
-            if (what == CON) circuit->flags &= static_cast<uint8_t>(~PMAX);
-            set(*circuit, what == CON && circuit->credit > 0 && !(circuit->flags & EMAX));
+            if (what == CON)
+                circuit->flags &= static_cast<uint8_t>(~(PMAX | BY_JOB));
+            else
+                circuit->flags |= BY_JOB;
+            set(*circuit, may_be_on(*circuit));
         } else if (what == CPING && circuit != nullptr) {
             report(*circuit, talk::now());
         } else if (what == MPING) {
@@ -252,7 +264,7 @@ class Meter {
             each.energy_mwh = each.use_s = 0;
             if (!(each.flags & EMAX)) continue;
             each.flags &= static_cast<uint8_t>(~EMAX);
-            set(each, !(each.flags & (NOCW | PMAX)));
+            set(each, may_be_on(each));
         }
         state_.hour = hour;
         save();

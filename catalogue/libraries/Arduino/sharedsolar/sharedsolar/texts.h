@@ -5,7 +5,8 @@
 
 namespace sharedsolar {
 
-enum Flag : uint8_t { ON = 1, LCW = 2, NOCW = 4, PMAX = 8, EMAX = 16 };
+// Of a circuit. BY_JOB: switched off by a job, and off until con, whatever else changes.
+enum Flag : uint8_t { ON = 1, LCW = 2, NOCW = 4, PMAX = 8, EMAX = 16, BY_JOB = 32 };
 
 const uint8_t REFERENCE = 20;
 

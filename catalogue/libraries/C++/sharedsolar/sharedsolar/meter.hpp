@@ -57,6 +57,11 @@ struct Circuit {
     double watthours = 0;   // since local midnight, as the time in use
     double use_time_s = 0;
     std::set<std::string> told;  // alerts that hold at present
+    bool off_by_job = false;     // off until con, whatever else changes
+
+    bool cut_off() const { return told.count("nocw") || told.count("pmax") || told.count("emax"); }
+    // Neither a job nor a limit keeps it off.
+    bool may_be_on() const { return credit > 0 && !off_by_job && !cut_off(); }
 };
 
 class Meter {
@@ -102,7 +107,8 @@ class Meter {
     }
 
     // Carry a job out, once however often it comes, and confirm it. Throws invalid_argument, having
-    // changed nothing. Kinds: cr (add credit), con, coff (switch), cping, mping (report now).
+    // changed nothing. Kinds: cr (add credit), con, coff (switch), cping, mping (report now). What coff
+    // switched off stays off until con: neither credit nor a new day switches it on.
     void job(const std::string &kind, std::int64_t job_id, const std::string &cid, double amount) {
         const std::lock_guard<std::mutex> lock(mutex_);
         static const std::set<std::string> kinds = {"cr", "con", "coff", "cping", "mping"};
@@ -197,12 +203,12 @@ class Meter {
             if (double(circuit->credit) > limits_.low_credit * MICRO) circuit->told.erase("lcw");
             if (had <= 0 && circuit->credit > 0) {
                 circuit->told.erase("nocw");
-                set(cid, *circuit, !circuit->told.count("emax") && !circuit->told.count("pmax"));
+                set(cid, *circuit, circuit->may_be_on());
             }
         } else if ((kind == "con" || kind == "coff") && circuit) {
+            circuit->off_by_job = kind == "coff";
             if (kind == "con") circuit->told.erase("pmax");
-            set(cid, *circuit,
-                kind == "con" && circuit->credit > 0 && !circuit->told.count("emax"));
+            set(cid, *circuit, circuit->may_be_on());
         } else if (kind == "cping" && circuit) {
             report(cid, *circuit, now_());
         } else if (kind == "mping") {
@@ -220,9 +226,7 @@ class Meter {
         if (limits_.power_max_w > 0 && power_w > limits_.power_max_w) tell(cid, circuit, "pmax");
         if (limits_.energy_max_wh > 0 && circuit.watthours > limits_.energy_max_wh)
             tell(cid, circuit, "emax");
-        if (circuit.is_on && (circuit.told.count("nocw") || circuit.told.count("pmax") ||
-                              circuit.told.count("emax")))
-            set(cid, circuit, false);
+        if (circuit.is_on && circuit.cut_off()) set(cid, circuit, false);
         return count_ != before || circuit.is_on != was_on;
     }
 
@@ -273,8 +277,7 @@ class Meter {
         for (auto &[cid, circuit] : circuits_) {
             if (!new_day) break;
             circuit.watthours = circuit.use_time_s = 0;
-            if (circuit.told.erase("emax"))
-                set(cid, circuit, !circuit.told.count("nocw") && !circuit.told.count("pmax"));
+            if (circuit.told.erase("emax")) set(cid, circuit, circuit.may_be_on());
         }
         hour_ = hour;
         save();
@@ -350,8 +353,11 @@ class Meter {
                 others_[cid] = saved;  // a circuit that the board has lost for now keeps its credit
                 continue;
             }
-            circuits_[cid] = {saved.at("credit_micro"), saved.at("is_on"), saved.at("watthours"),
-                              saved.at("use_time_s"), saved.at("told")};
+            Circuit &circuit = circuits_[cid];
+            circuit = {saved.at("credit_micro"), saved.at("is_on"), saved.at("watthours"),
+                       saved.at("use_time_s"), saved.at("told")};
+            // A state of before this was written down: off, with credit and no alert, was a job.
+            circuit.off_by_job = saved.value("off_by_job", !circuit.is_on && circuit.may_be_on());
         }
     }
 
@@ -363,7 +369,8 @@ class Meter {
                              {"is_on", circuit.is_on},
                              {"watthours", circuit.watthours},
                              {"use_time_s", circuit.use_time_s},
-                             {"told", circuit.told}};
+                             {"told", circuit.told},
+                             {"off_by_job", circuit.off_by_job}};
         json outbox = json::array();
         for (const auto &message : outbox_)
             outbox.push_back(json::array({message.reference, message.df_name, message.values}));

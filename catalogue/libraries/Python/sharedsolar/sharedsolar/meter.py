@@ -26,6 +26,8 @@ JOBS_KEPT = 1000
 REPORTS_KEPT = 5000
 JOB_KINDS = ("cr", "con", "coff", "cping", "mping")
 REPORT_DFS = ("PrimaryLog-I", "PcuLog-I")
+#: The alerts that keep a circuit off while they hold.
+CUT_OFFS = {"nocw", "pmax", "emax"}
 
 
 class Circuit:
@@ -39,6 +41,15 @@ class Circuit:
         self.watthours = saved.get("watthours", 0.0)
         self.use_time_s = saved.get("use_time_s", 0.0)
         self.told = set(saved.get("told", []))  # alerts that hold at present
+        # Switched off by a job: off until con, whatever else changes. A state of before this was
+        # written down: off, though there is credit and no alert, was a job.
+        was_job = not self.is_on and self.credit > 0 and not self.told & CUT_OFFS
+        self.off_by_job = saved.get("off_by_job", was_job)
+
+    @property
+    def may_be_on(self):
+        """Whether neither a job nor a limit keeps it off."""
+        return self.credit > 0 and not self.off_by_job and not self.told & CUT_OFFS
 
     def saved(self):
         """What goes into the state file."""
@@ -48,6 +59,7 @@ class Circuit:
             "watthours": self.watthours,
             "use_time_s": self.use_time_s,
             "told": sorted(self.told),
+            "off_by_job": self.off_by_job,
         }
 
 
@@ -122,6 +134,7 @@ class Meter:
         """Carry a job out, once however often it comes, and confirm it; raises ValueError.
 
         ``kind``: cr (add ``amount`` of credit), con, coff (switch), cping, mping (report now).
+        What coff switched off stays off until con: neither credit nor a new day switches it on.
         """
         with self._turn.held() as mine:
             if not mine:
@@ -218,12 +231,12 @@ class Meter:
                 circuit.told.discard("lcw")
             if had <= 0 < circuit.credit:
                 circuit.told.discard("nocw")
-                self._switch(circuit, on=not circuit.told & {"emax", "pmax"})
+                self._switch(circuit, on=circuit.may_be_on)
         elif kind in ("con", "coff") and circuit is not None:
+            circuit.off_by_job = kind == "coff"
             if kind == "con":
                 circuit.told.discard("pmax")
-            on = kind == "con" and circuit.credit > 0 and "emax" not in circuit.told
-            self._switch(circuit, on=on)
+            self._switch(circuit, on=circuit.may_be_on)
         elif kind == "cping" and circuit is not None:
             self._report(circuit)
         elif kind == "mping":
@@ -249,7 +262,7 @@ class Meter:
             self._tell(circuit, "pmax")
         if self.energy_max_wh is not None and circuit.watthours > self.energy_max_wh:
             self._tell(circuit, "emax")
-        if circuit.is_on and circuit.told & {"nocw", "pmax", "emax"}:
+        if circuit.is_on and circuit.told & CUT_OFFS:
             self._switch(circuit, on=False)
         return before != (circuit.is_on, len(self.outbox))
 
@@ -288,7 +301,7 @@ class Meter:
                 circuit.watthours = circuit.use_time_s = 0.0
                 if "emax" in circuit.told:
                     circuit.told.discard("emax")
-                    self._switch(circuit, on=not circuit.told & {"nocw", "pmax"})
+                    self._switch(circuit, on=circuit.may_be_on)
         self.hour = hour
         self._save()
 
