@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils.module_loading import import_string
 
 from gridtalk.core import clock
+from gridtalk.core.errors import Conflict
 from gridtalk.grid.models import Circuit
 from gridtalk.iottalk.models import (
     DeviceEvent,
@@ -488,3 +489,14 @@ def test_jobs_are_handed_out_one_a_pull_and_confirmed(meter: Board, village: Vil
     handle_waiting()
     assert Job.objects.get(pk=first).state == Job.State.DONE
     assert Job.objects.get(pk=second).state == Job.State.SENT
+
+
+def test_what_no_job_made_is_not_handed_to_a_meter(meter: Board, village: Village) -> None:
+    with pytest.raises(Conflict, match="is a meter"):
+        feature_send(feature=feature("Job-O"), value=["cr", 9, CID, 500.0], user=village.admin)
+    meter.pushes("Alert-I", [CID, "md", "a1"])
+    for name, value in (("Job-O", ["cr", 9, CID, 500.0]), ("Ack-O", ["a2"])):
+        FeatureSend.objects.create(feature=feature(name), value=value, requested_by=village.admin)
+    assert meter.pulls("Job-O") == []
+    assert acks(meter) == ["a1"]
+    assert FeatureSend.objects.filter(state="queued").count() == 2

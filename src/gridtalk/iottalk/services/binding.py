@@ -21,6 +21,7 @@ from gridtalk.grid.services import meter_change_note, meter_create
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.notices import Notice, notice_send
 from gridtalk.iottalk.services.events import event_add
+from gridtalk.iottalk.services.sends import meter_outputs_clear
 from gridtalk.jobs.moving import (
     box_change_check,
     credits_left_behind,
@@ -95,7 +96,8 @@ def device_bind(
     ``interface`` (of kind iottalk) is the meter's own by default, or the only one that there is.
     ``knows_job_ids`` says whether the device remembers the jobs that it applied over a power cut,
     so that credit may be sent to it again; by default whether it takes acknowledgements
-    (``Ack-O``), as the meter library does. The meter's waiting jobs go to the device at once.
+    (``Ack-O``), as the meter library does. The meter's waiting jobs go to the device at once; what
+    people sent to its ``Job-O`` and ``Ack-O``, and it did not fetch, is given up.
 
     A device whose meter was retired may become another's.
 
@@ -124,6 +126,7 @@ def device_bind(
     device.meter = meter
     device.approval_wanted_at = device.approved_until = None
     device.save(update_fields=["meter", "approval_wanted_at", "approved_until"])
+    meter_outputs_clear(device=device)
     job_messages_redirect(meter=meter)
     _told(device, meter, user, kind=DeviceEvent.Kind.BOUND, action="device_bind")
     return meter

@@ -11,16 +11,19 @@ from django.db import connection, transaction
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, TooLarge, TooMany, UserError
 from gridtalk.core.events import device_topic, events_notify
-from gridtalk.iottalk.models import FeatureSend, RegisteredFeature
+from gridtalk.iottalk.models import FeatureSend, RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.notices import Notice, notice_send
 from gridtalk.iottalk.services.samples import NewSample, samples_store
 from gridtalk.iottalk.wire_json import json_text
+from gridtalk.messaging.interfaces.iottalk.wire import ACK_FEATURE, JOB_FEATURE
 from gridtalk.users.models import User
 
 #: Values that may wait for one feature; a device that is offline gets them all when it comes.
 MOST_WAITING = 100
 #: Values of one batch.
 BATCH = 500
+#: Outputs by which a meter is told of money and of what is stored: the gateway's alone, once bound.
+METER_OUTPUTS = frozenset({JOB_FEATURE, ACK_FEATURE})
 _NUMBERS = (int, float, Decimal)
 
 
@@ -38,8 +41,8 @@ def feature_send(*, feature: RegisteredFeature, value: list[Any], user: User | N
     """Queue a value for an ODF; it goes out when the device has taken the feature's topic.
 
     Raises :class:`UserError` where the feature is no ODF, or the value does not fit its parameters;
-    :class:`Conflict` where its device is not registered or has it no longer; :class:`TooLarge`,
-    :class:`TooMany`.
+    :class:`Conflict` where its device is not registered or has it no longer, or where it is one of
+    a meter's :data:`METER_OUTPUTS`; :class:`TooLarge`, :class:`TooMany`.
     """
     device = feature.device
     if feature.kind != RegisteredFeature.Kind.ODF:
@@ -52,6 +55,13 @@ def feature_send(*, feature: RegisteredFeature, value: list[Any], user: User | N
     if len(json_text(value).encode()) > settings.DEVICE_MESSAGE_LARGEST_BYTES:
         raise TooLarge(f"the value has over {settings.DEVICE_MESSAGE_LARGEST_BYTES} bytes")
     with transaction.atomic():
+        # Locked, so that a binding comes before this or after it, and ends what waits.
+        device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
+        if device.meter_id is not None and feature.name in METER_OUTPUTS:
+            raise Conflict(
+                f"device “{device.name}” is a meter: “{feature.name}” carries its jobs and "
+                "acknowledgements alone; use the page of the meter or of its circuits"
+            )
         # Locked, so that two who ask at once do not pass the limit together.
         RegisteredFeature.objects.select_for_update(no_key=True).get(pk=feature.pk)
         waiting = FeatureSend.objects.filter(feature=feature, state=FeatureSend.State.QUEUED)
@@ -90,15 +100,32 @@ def _is(kind: str | None, value: Any) -> bool:
             return True
 
 
+def meter_outputs_clear(*, device: RegisteredDevice) -> int:
+    """Give up what people sent to the :data:`METER_OUTPUTS` of a device that becomes a meter's.
+
+    Called in the transaction of the binding: handed over later, it would count as the gateway's.
+    Returns how many values that were.
+    """
+    waiting = FeatureSend.objects.filter(
+        feature__device=device, feature__name__in=METER_OUTPUTS, state=FeatureSend.State.QUEUED
+    )
+    return waiting.update(
+        state=FeatureSend.State.FAILED, error="the device has become a meter's meanwhile"
+    )
+
+
 def sends_waiting(*, device_ids: Collection[int]) -> dict[int, list[int]]:
-    """Which ODFs (device id → their numbers) of these v2 devices have values waiting."""
+    """Which ODFs (device id → their numbers) of these v2 devices have values waiting; of a
+    meter's, all but the :data:`METER_OUTPUTS`."""
     found: dict[int, list[int]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT f.device_id, f.number FROM feature_sends s"
             " JOIN registered_features f ON f.id = s.feature_id"
-            " WHERE s.state = 'queued' AND f.device_id = ANY(%s)",
-            [list(device_ids)],
+            " JOIN registered_devices d ON d.id = f.device_id"
+            " WHERE s.state = 'queued' AND (d.meter_id IS NULL OR f.name <> ALL(%s))"
+            " AND d.id = ANY(%s)",
+            [list(METER_OUTPUTS), list(device_ids)],
         )
         for device_id, number in cursor.fetchall():
             found.setdefault(device_id, []).append(number)
@@ -106,15 +133,23 @@ def sends_waiting(*, device_ids: Collection[int]) -> dict[int, list[int]]:
 
 
 def sends_take(*, features: Sequence[tuple[int, int]]) -> list[WaitingSend]:
-    """What waits for these (device id, number of the ODF), oldest first, at most :data:`BATCH`."""
+    """What waits for these (device id, number of the ODF), oldest first, at most :data:`BATCH`;
+    nothing for the :data:`METER_OUTPUTS` of a meter."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT s.id, f.id, f.device_id, f.number, s.value::text FROM feature_sends s"
             " JOIN registered_features f ON f.id = s.feature_id"
             " JOIN unnest(%s::int[], %s::int[]) AS g(device_id, number)"
             " USING (device_id, number)"
-            " WHERE s.state = 'queued' AND f.present AND f.kind = 'odf' ORDER BY s.id LIMIT %s",
-            [[device_id for device_id, _ in features], [number for _, number in features], BATCH],
+            " JOIN registered_devices d ON d.id = f.device_id"
+            " WHERE s.state = 'queued' AND f.present AND f.kind = 'odf'"
+            " AND (d.meter_id IS NULL OR f.name <> ALL(%s)) ORDER BY s.id LIMIT %s",
+            [
+                [device_id for device_id, _ in features],
+                [number for _, number in features],
+                list(METER_OUTPUTS),
+                BATCH,
+            ],
         )
         return [WaitingSend(*row) for row in cursor.fetchall()]
 

@@ -21,6 +21,7 @@ from gridtalk.iottalk.models import (
     RegisteredFeature,
 )
 from gridtalk.iottalk.services import sends as sends_module
+from gridtalk.iottalk.services.binding import meter_for_device_create
 from gridtalk.iottalk.services.directory import (
     devices_by_handle,
     devices_by_id,
@@ -50,7 +51,10 @@ from gridtalk.iottalk.services.shards import (
     shards_renew,
     shards_take,
 )
+from gridtalk.iottalk.services.testing_meters import device_make
 from gridtalk.iottalk.wire_registration import Feature, Registration
+from gridtalk.messaging.models import IoTtalkInterface
+from gridtalk.messaging.testing import kannel
 
 pytestmark = pytest.mark.django_db
 FEATURES = (
@@ -271,6 +275,30 @@ def test_only_so_many_wait(device: RegisteredDevice, monkeypatch: pytest.MonkeyP
         feature_send(feature=other, value=[1], user=None)
     with pytest.raises(TooMany, match="2 values wait"):
         feature_send(feature=other, value=[1], user=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("Job-O", ["cr", 7, "192.168.1.201", 500.0]), ("Ack-O", ["r1"])]
+)
+def test_nobody_speaks_to_a_meter_in_the_gateways_name(name: str, value: list[Any]) -> None:
+    """Credit comes of the ledger alone, and only what is stored is acknowledged."""
+    box = device_make("before")
+    feature_send(feature=feature(box, name), value=value, user=None)
+    IoTtalkInterface.objects.create(name="devices", sms_interface=kannel())
+    meter_for_device_create(device=box, user=None, name="ml01", circuits=1)
+    # What waited when it became a meter's is given up, and what is sent afterwards refused.
+    waited = FeatureSend.objects.get()
+    assert (waited.state, "meter" in waited.error) == ("failed", True)
+    with pytest.raises(Conflict, match="is a meter"):
+        feature_send(feature=feature(box, name), value=value, user=None)
+    # Whatever is queued all the same does not go out; what a meter's other outputs get, does.
+    FeatureSend.objects.update(state="queued")
+    number = feature(box, name).number
+    assert sends_waiting(device_ids=[box.pk]) == {}
+    assert sends_take(features=[(box.pk, number)]) == []
+    RegisteredFeature.objects.filter(device=box, name=name).update(name="Lamp-O")
+    feature_send(feature=feature(box, "Lamp-O"), value=[1], user=None)
+    assert len(sends_take(features=[(box.pk, number)])) == 2
 
 
 # --- what the processes read ---------------------------------------------------------------------

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from gridtalk.core import clock
 from gridtalk.core.errors import NotFound, UserError
@@ -15,6 +16,7 @@ from gridtalk.iottalk.limits import event_admit
 from gridtalk.iottalk.models import DfSample, FeatureSend, RegisteredDevice, RegisteredFeature
 from gridtalk.iottalk.services.jobs_out import device_jobs_sent, device_jobs_take
 from gridtalk.iottalk.services.samples import NewSample, samples_store
+from gridtalk.iottalk.services.sends import METER_OUTPUTS
 from gridtalk.iottalk.session_v1 import Sample
 from gridtalk.iottalk.voice import devices_said
 from gridtalk.iottalk.wire_json import json_text
@@ -25,8 +27,6 @@ from gridtalk.messaging.interfaces.iottalk.wire import ACK_FEATURE, JOB_FEATURE,
 SHOWN = 5
 #: References that wait for one device; beyond, it says the message again.
 MOST_ACKS = 500
-#: Features whose values are handed out once: a device that was off must not find its last job.
-HANDED_OUT_ONCE = frozenset({JOB_FEATURE, ACK_FEATURE})
 _IDF, _ODF = RegisteredFeature.Kind.IDF, RegisteredFeature.Kind.ODF
 
 
@@ -79,7 +79,8 @@ def _ack_queue(device: RegisteredDevice, reference: str) -> None:
 def v1_samples_pull(*, device: RegisteredDevice, name: str) -> list[Sample]:
     """What ``GET /<mac>/<df>`` shows, newest first; a value that waits for the device comes along.
 
-    Of jobs and acknowledgements each pull shows one that was not shown before, or nothing. A job
+    Of jobs and acknowledgements each pull shows one that was not shown before, or nothing: a device
+    that was off must not find its last job. A job
     counts as handed over: nobody can know whether the answer arrives, and a meter that does not
     confirm it is sent it again by the rules of jobs. Raises :class:`NotFound`.
     """
@@ -90,7 +91,7 @@ def v1_samples_pull(*, device: RegisteredDevice, name: str) -> list[Sample]:
         new = _waiting_take(device, feature)
         if new is None and name == JOB_FEATURE and device.meter_id is not None:
             new = _job_take(device, feature)
-        if name in HANDED_OUT_ONCE:
+        if name in METER_OUTPUTS:
             return [] if new is None else [new]
     shown = DfSample.objects.filter(feature=feature).order_by("-at").values_list("at", "value")
     return list(shown[:SHOWN])
@@ -109,7 +110,10 @@ def _waiting_take(device: RegisteredDevice, feature: RegisteredFeature) -> Sampl
     with transaction.atomic():
         # The row of the feature keeps two pulls at once from taking values in another order.
         feature = RegisteredFeature.objects.select_for_update(no_key=True).get(pk=feature.pk)
-        waiting = FeatureSend.objects.filter(feature=feature, state=FeatureSend.State.QUEUED)
+        # The row of the value, that a binding does not end it meanwhile.
+        waiting = FeatureSend.objects.select_for_update(of=("self",), no_key=True).filter(
+            _may_go(feature), feature=feature, state=FeatureSend.State.QUEUED
+        )
         send = waiting.order_by("pk").first()
         if send is None:
             return None
@@ -119,6 +123,14 @@ def _waiting_take(device: RegisteredDevice, feature: RegisteredFeature) -> Sampl
             send.state, send.sent_at = FeatureSend.State.SENT, clock.now()
             send.save(update_fields=["state", "sent_at"])
         return _handed_out(device, feature, send.value)
+
+
+def _may_go(feature: RegisteredFeature) -> Q:
+    """Which values may be handed out: to the outputs of a meter, acknowledgements of ours alone."""
+    if feature.name not in METER_OUTPUTS:
+        return Q()
+    free = Q(feature__device__meter__isnull=True)
+    return free | Q(requested_by__isnull=True) if feature.name == ACK_FEATURE else free
 
 
 def _job_take(device: RegisteredDevice, feature: RegisteredFeature) -> Sample | None:

@@ -133,6 +133,25 @@ def test_an_input_takes_nothing(village: Village, admin: Client) -> None:
     assert not FeatureSend.objects.exists()
 
 
+def test_nobody_sends_to_the_jobs_of_a_meter(village: Village, admin: Client) -> None:
+    interface_create(kind="iottalk", name="devices", sms_interface=village.interface)
+    box = meter_device()
+    page = f"/devices/{box.pk}"
+    (job, ack) = RegisteredFeature.objects.filter(device=box, kind="odf").order_by("number")
+    for feature in (job, ack):
+        assert f"{page}/features/{feature.pk}/send" in admin.get(page).content.decode()
+    admin.post(f"{page}/meter", {"name": "Workshop", "circuits": 1, "time_zone": "UTC"})
+    text = admin.get(page).content.decode()
+    assert text.count("Only the gateway sends here.") == 2
+    for feature in (job, ack):
+        where = f"{page}/features/{feature.pk}/send"
+        assert where not in text
+        answer = admin.post(where, {f"f{feature.pk}-p0": '["cr", 9, "192.168.1.201", 500]'})
+        assert answer.status_code == 409
+        assert "is a meter" in answer.content.decode()
+    assert not FeatureSend.objects.exists()
+
+
 def test_bound_to_a_meter_and_parted(village: Village, admin: Client) -> None:
     interface_create(kind="iottalk", name="devices", sms_interface=village.interface)
     box = meter_device()

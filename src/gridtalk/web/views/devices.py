@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from gridtalk.core.errors import UserError
+from gridtalk.core.errors import Conflict, UserError
 from gridtalk.devicetalk.services.versions import saved_versions_get
 from gridtalk.grid.models import Meter
 from gridtalk.iottalk.models import RegisteredDevice, RegisteredFeature
@@ -31,7 +31,7 @@ from gridtalk.iottalk.services.binding import (
     meter_for_device_create,
 )
 from gridtalk.iottalk.services.forgetting import device_forget
-from gridtalk.iottalk.services.sends import feature_send
+from gridtalk.iottalk.services.sends import METER_OUTPUTS, feature_send
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.demo_door import Part, demo_ask, demo_only
@@ -48,11 +48,12 @@ PLUG_WITHIN_S = 15.0
 
 @dataclass(frozen=True)
 class FeatureRow:
-    """A feature as the page shows it."""
+    """A feature as the page shows it; to one that is ``reserved``, a meter's, nobody sends here."""
 
     facts: FeatureFacts
     values: list[Any]
     form: SendForm | None
+    reserved: bool = False
 
     @property
     def feature(self) -> RegisteredFeature:
@@ -134,9 +135,11 @@ def _rows(
     for facts in feature_list(device=found):
         feature = facts.feature
         form = None
-        if feature.kind == RegisteredFeature.Kind.ODF and may_send and len(rows) < MOST_FORMS:
+        is_output = feature.kind == RegisteredFeature.Kind.ODF
+        reserved = is_output and found.meter_id is not None and feature.name in METER_OUTPUTS
+        if is_output and may_send and not reserved and len(rows) < MOST_FORMS:
             form = forms.get(feature.pk) or SendForm(feature=feature)
-        rows.append(FeatureRow(facts, feature.last_value or [], form))
+        rows.append(FeatureRow(facts, feature.last_value or [], form, reserved))
     return rows
 
 
@@ -150,6 +153,9 @@ def device_send(request: HttpRequest, device_id: int, feature_id: int) -> HttpRe
     if form.is_valid():
         try:
             feature_send(feature=feature, value=form.value(), user=signed_in(request))
+        except Conflict:
+            # The page as it is now has no form to show it in: the device left, or became a meter's.
+            raise
         except UserError as error:
             form.add_error(None, str(error))
         else:
