@@ -34,7 +34,7 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise UserError(
-            f"“{name}” is no IANA time zone; write for example Africa/Bamako"
+            "“%(name)s” is no IANA time zone; write for example Africa/Bamako", name=name
         ) from error
 
 

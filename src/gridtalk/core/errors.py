@@ -18,9 +18,18 @@ command line) maps an error to a status once, by :attr:`GridtalkError.status`.
 
 
 class GridtalkError(Exception):
-    """Base of all errors raised on purpose; its text is fit to be shown."""
+    """Base of all errors raised on purpose; its text is fit to be shown.
+
+    What varies in it is named, and given beside it, so that pages can say it in their language
+    (``web.words.error_text``): ``UserError("meter “%(meter)s” is retired", meter=meter.name)``.
+    Without facts a percent sign means nothing.
+    """
 
     status = 500
+
+    def __init__(self, text: str = "", /, **facts: object) -> None:
+        super().__init__(text % facts if facts else text)
+        self.text, self.facts = text, facts
 
 
 class UserError(GridtalkError):

@@ -21,12 +21,18 @@ def parse(text: str) -> Decimal:
     """
     cleaned = text.strip()
     if not _PLAIN.fullmatch(cleaned):
-        raise UserError(f"“{text[:40]}” is not an amount; write digits, for example 500 or 20.10")
+        raise UserError(
+            "“%(text)s” is not an amount; write digits, for example 500 or 20.10", text=text[:40]
+        )
     amount = Decimal(cleaned)
     if abs(amount) > LARGEST:
-        raise UserError(f"{cleaned[:40]} is too large an amount; at most {LARGEST} is kept")
+        raise UserError(
+            "%(text)s is too large an amount; at most %(most)s is kept",
+            text=cleaned[:40],
+            most=LARGEST,
+        )
     if amount != amount.quantize(CENT):
-        raise UserError(f"{cleaned[:40]} has more than two decimals")
+        raise UserError("%(text)s has more than two decimals", text=cleaned[:40])
     return amount.quantize(CENT) + ZERO
 
 

@@ -26,7 +26,8 @@ def parse(text: str, *, region: str = "") -> str:
         if phonenumbers.is_possible_number(number) and not number.extension:
             return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     raise UserError(
-        f"“{text[:40]}” is not a phone number; write it with its country, for example +22370008888"
+        "“%(text)s” is not a phone number; write it with its country, for example +22370008888",
+        text=text[:40],
     )
 
 

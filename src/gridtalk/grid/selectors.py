@@ -40,7 +40,9 @@ def circuit_get_by_address(*, meter: Meter, address: str) -> Circuit:
     """The meter's circuit at that address; :class:`NotFound` where it has none."""
     circuit = meter.circuits.filter(ip_address=address).select_related("account").first()
     if circuit is None:
-        raise NotFound(f"meter “{meter.name}” has no circuit {address}")
+        raise NotFound(
+            "meter “%(meter)s” has no circuit %(address)s", meter=meter.name, address=address
+        )
     circuit.meter = meter
     return circuit
 
@@ -49,7 +51,7 @@ def mains_get(*, meter: Meter) -> Circuit:
     """The meter's mains circuit; :class:`NotFound` where it was never made."""
     circuit = meter.circuits.filter(is_main=True).first()
     if circuit is None:
-        raise NotFound(f"meter “{meter.name}” has no mains circuit")
+        raise NotFound("meter “%(meter)s” has no mains circuit", meter=meter.name)
     circuit.meter = meter
     return circuit
 

@@ -58,7 +58,9 @@ def pins_new(*, count: int) -> list[str]:
 def address(number: int) -> str:
     """The address of a meter's circuit 0 (the mains) to 99."""
     if not 0 <= number <= MOST_CIRCUITS:
-        raise UserError(f"a meter has circuits 1 to {MOST_CIRCUITS}, not {number}")
+        raise UserError(
+            "a meter has circuits 1 to %(most)s, not %(number)s", most=MOST_CIRCUITS, number=number
+        )
     return f"192.168.1.2{number:02d}"
 
 
@@ -88,7 +90,11 @@ def meter_create(
     if not name:
         raise UserError("the meter needs a name")
     if not 0 <= circuits <= MOST_CIRCUITS:
-        raise UserError(f"a meter has at most {MOST_CIRCUITS} circuits, not {circuits}")
+        raise UserError(
+            "a meter has at most %(most)s circuits, not %(number)s",
+            most=MOST_CIRCUITS,
+            number=circuits,
+        )
     clock.zone(time_zone)
     number = phones.parse(phone, region=communication_interface.region) if phone.strip() else None
     device_address = device_address.strip()
@@ -96,9 +102,10 @@ def meter_create(
         raise UserError("a meter is known by its phone or its device address: give one of them")
     if provider(communication_interface.kind).way is Way.DEVICES and not device_address:
         raise UserError(
-            f"the interface “{communication_interface.name}” reaches devices, and no phone: make the "
-            "meter with an interface for SMS and bind it to a registered device (gridtalk meter "
-            "bind), or make it from the device’s page"
+            "the interface “%(name)s” reaches devices, and no phone: make the meter "
+            "with an interface for SMS and bind it to a registered device (gridtalk meter bind), "
+            "or make it from the page of the device",
+            name=communication_interface.name,
         )
     others = Meter.objects.filter(
         Q(name=name)
@@ -106,8 +113,11 @@ def meter_create(
         | (Q(device_address=device_address) if device_address else Q(pk__in=[]))
     )
     if (other := others.first()) is not None:
-        same = "name" if other.name == name else "phone or device address"
-        raise UserError(f"meter “{other.name}” has this {same} already")
+        if other.name == name:
+            raise UserError("meter “%(meter)s” has this name already", meter=other.name)
+        raise UserError(
+            "meter “%(meter)s” has this phone or device address already", meter=other.name
+        )
     meter = Meter.objects.create(
         name=name,
         phone=number,
@@ -163,14 +173,24 @@ def circuit_create(
         free = (n for n in range(1, MOST_CIRCUITS + 1) if address(n) not in taken)
         number = next(free, None)
         if number is None:
-            raise UserError(f"meter “{meter.name}” has all its {MOST_CIRCUITS} circuits")
+            raise UserError(
+                "meter “%(meter)s” has all its %(most)s circuits",
+                meter=meter.name,
+                most=MOST_CIRCUITS,
+            )
     wanted = address(number)
     if wanted in taken or number == 0:
-        raise UserError(f"meter “{meter.name}” has a circuit at {wanted} already")
+        raise UserError(
+            "meter “%(meter)s” has a circuit at %(address)s already",
+            meter=meter.name,
+            address=wanted,
+        )
     if pin and not (pin.isascii() and pin.isalnum() and len(pin) <= LONGEST_PIN):
-        raise UserError(f"an account number is letters and digits, at most {LONGEST_PIN} of them")
+        raise UserError(
+            "an account number is letters and digits, at most %(most)s of them", most=LONGEST_PIN
+        )
     if pin and Circuit.objects.filter(pin__iexact=pin).exists():
-        raise UserError(f"account number {pin} belongs to another circuit")
+        raise UserError("account number %(pin)s belongs to another circuit", pin=pin)
     if account is None:
         account = Account.objects.create(
             name=f"{meter.name} {number}", lang=meter.communication_interface.lang

@@ -53,7 +53,9 @@ def token_batch_create(
     Raises :class:`UserError` where count is not 1…100,000 or the value is not positive.
     """
     if not 1 <= count <= MOST_TOKENS:
-        raise UserError(f"a batch has 1 to {MOST_TOKENS:,} tokens, not {count}")
+        raise UserError(
+            "a batch has 1 to %(most)s tokens, not %(count)s", most=f"{MOST_TOKENS:,}", count=count
+        )
     value = money.parse(str(value))
     if value <= 0:
         raise UserError("a token is worth more than nothing: give a value above 0")
@@ -118,7 +120,9 @@ def token_void(*, token: Token, user: User | None, reason: str) -> Token:
     reason = reason_required(reason)
     locked = Token.objects.select_for_update(no_key=True).get(pk=token.pk)
     if locked.state not in {Token.State.NEW, Token.State.ISSUED}:
-        raise Conflict(f"the token is {locked.get_state_display()}: it cannot be made void")
+        raise Conflict(
+            "the token is %(state)s: it cannot be made void", state=locked.get_state_display()
+        )
     locked.state = Token.State.VOID
     locked.save(update_fields=["state"])
     ledger.token_void_post(token=locked, user=user, reason=reason)

@@ -35,7 +35,7 @@ def once(*, user: User, key: str, what: str, make: Callable[[], int]) -> Done:
     that is empty or longer than 200 characters. Whatever ``make`` raises leaves the key unused.
     """
     if not 0 < len(key) <= LONGEST_KEY:
-        raise UserError(f"an idempotency key has 1 to {LONGEST_KEY} characters")
+        raise UserError("an idempotency key has 1 to %(most)s characters", most=LONGEST_KEY)
     digest = hashlib.sha256(f"{user.pk}\n{key}".encode("utf-8", "surrogatepass"))
     with connection.cursor() as cursor:
         lock = int.from_bytes(digest.digest()[:8], "big", signed=True)

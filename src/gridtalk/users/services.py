@@ -27,13 +27,14 @@ def user_create(
     """
     if not _NAME.fullmatch(name):
         raise UserError(
-            f"“{name[:64]}” cannot be a user's name; write up to 64 letters, digits and . @ + - _"
+            "“%(name)s” cannot be a user's name; write up to 64 letters, digits and . @ + - _",
+            name=name[:64],
         )
     if email:
         try:
             validate_email(email)
         except ValidationError:
-            raise UserError(f"“{email[:80]}” is not a mail address") from None
+            raise UserError("“%(text)s” is not a mail address", text=email[:80]) from None
     elif notify:
         raise UserError("a user who is to be notified needs a mail address")
     user = User(name=User.normalize_username(name), group=group_get(name=group), email=email,
@@ -44,7 +45,7 @@ def user_create(
         with transaction.atomic():
             user.save()
     except IntegrityError:
-        raise Conflict(f"there is a user called {user.name} already") from None
+        raise Conflict("there is a user called %(name)s already", name=user.name) from None
     return user
 
 
@@ -60,7 +61,7 @@ def user_get(*, name: str) -> User:
     try:
         return User.objects.select_related("group").get(name=User.normalize_username(name))
     except User.DoesNotExist:
-        raise NotFound(f"there is no user called {name[:64]}") from None
+        raise NotFound("there is no user called %(name)s", name=name[:64]) from None
 
 
 def group_get(*, name: str) -> Group:
@@ -69,7 +70,9 @@ def group_get(*, name: str) -> Group:
         return Group.objects.get(name=name)
     except Group.DoesNotExist:
         names = ", ".join(Group.objects.order_by("name").values_list("name", flat=True))
-        raise NotFound(f"there is no group “{name[:64]}”; there are: {names or 'none'}") from None
+        raise NotFound(
+            "there is no group “%(name)s”; there are: %(names)s", name=name[:64], names=names or "-"
+        ) from None
 
 
 def api_key_create(*, name: str, user: User) -> tuple[ApiKey, str]:

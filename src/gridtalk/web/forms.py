@@ -25,6 +25,7 @@ from gridtalk.web.words import (
     MESSAGE_KINDS,
     MESSAGE_STATES,
     choices,
+    error_text,
 )
 
 
@@ -225,7 +226,7 @@ class AccountForm(forms.ModelForm[Account]):
         try:
             return phones.parse(text, region=self.region)
         except UserError as error:
-            raise forms.ValidationError(str(error)) from error
+            raise forms.ValidationError(error_text(error)) from error
 
     def clean_phone(self) -> str:
         """The number in E.164."""

@@ -19,6 +19,7 @@ from gridtalk.core.errors import GridtalkError
 from gridtalk.core.models import SystemLog
 from gridtalk.core.services import system_log_create
 from gridtalk.web.error_pages import error_response, shown_path
+from gridtalk.web.words import error_text
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Errors:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The answer to an exception of a view; None leaves Django's own (404, 403, 400) to it."""
         if isinstance(exception, GridtalkError):
-            return error_response(request, exception.status, str(exception))
+            return error_response(request, exception.status, error_text(exception))
         if isinstance(exception, RequestDataTooBig):
             return error_response(request, 413, "")
         if isinstance(exception, DJANGO_ANSWERS):

@@ -3,9 +3,18 @@
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from gridtalk.core.errors import GridtalkError
+
 Text = str | Promise
+
+
+def error_text(error: GridtalkError) -> str:
+    """The error in the reader's language, where its text has been translated."""
+    text = gettext(error.text) if error.text else ""
+    return text % error.facts if error.facts else text
 
 
 @dataclass(frozen=True)

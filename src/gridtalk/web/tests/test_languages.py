@@ -9,14 +9,24 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import translation
 from django.utils.translation.template import templatize
 
 import gridtalk
+from gridtalk.core import errors
 from gridtalk.testing_village import Village
+from gridtalk.web.words import error_text
 
 SOURCE = Path(gridtalk.__file__).parent
 LOCALES = {"fr": "fr", "zh-hant": "zh_Hant"}
 MARKS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
+#: Whose errors a page shows; those of others are for devices, providers and the command line.
+SHOWN = ["users", "grid", "prepaid/services.py", "core"]
+ERRORS = {
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, errors.GridtalkError)
+} - {"SetupError"}
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|<[^>]+>")
 
 
@@ -28,9 +38,26 @@ def _marked(tree: ast.AST) -> Iterator[str]:
                 yield first.value
 
 
+def _errors(tree: ast.AST) -> Iterator[ast.expr]:
+    """The first argument of every error of ours that is made."""
+    for node in ast.walk(tree):
+        named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if named and node.func.id in ERRORS and node.args:
+            yield node.args[0]
+
+
+def _shown_errors() -> Iterator[tuple[Path, ast.expr]]:
+    for name in SHOWN:
+        place = SOURCE / name
+        for path in [place] if place.suffix else place.rglob("*.py"):
+            if not path.name.startswith("test"):
+                for text in _errors(ast.parse(path.read_text("utf-8"))):
+                    yield path, text
+
+
 def strings() -> set[str]:
-    """All strings that our sources and templates mark for translation."""
-    found: set[str] = set()
+    """All strings that our sources and templates mark for translation, and errors in pages."""
+    found = {str(text.value) for _, text in _shown_errors() if isinstance(text, ast.Constant)}
     for path in SOURCE.rglob("*.py"):
         if not path.name.startswith("test"):
             found.update(_marked(ast.parse(path.read_text("utf-8"))))
@@ -66,6 +93,16 @@ def test_every_string_is_translated(locale: str) -> None:
     assert sorted(translated.keys() - wanted) == [], "no longer used"
 
 
+def test_errors_name_what_varies() -> None:
+    """A text that is put together before it is raised can be in no catalogue."""
+    wrong = [
+        f"{path.relative_to(SOURCE)}:{text.lineno}"
+        for path, text in _shown_errors()
+        if isinstance(text, ast.JoinedStr)
+    ]
+    assert wrong == [], "give facts: UserError('meter “%(meter)s” is retired', meter=…)"
+
+
 @pytest.mark.parametrize("locale", LOCALES.values())
 def test_placeholders_are_kept(locale: str) -> None:
     for text, translations in catalogue(locale).items():
@@ -85,3 +122,15 @@ def test_a_page_in(village: Village, admin: Client, code: str, title: str, state
     if code == "zh-hant":
         assert state in text
     assert "Overview" not in text
+
+
+def test_an_error_of_a_service_is_told_in_the_readers_language() -> None:
+    named = errors.UserError("meter “%(meter)s” has no mains circuit", meter="ml 100%")
+    with translation.override("fr"):
+        assert error_text(named) == "le compteur « ml 100% » n'a pas de circuit principal"
+        assert error_text(errors.UserError("the meter needs a name")) == (
+            "le compteur doit avoir un nom"
+        )
+        assert error_text(errors.UserError("only 5% of it")) == "only 5% of it"
+        assert error_text(errors.UserError()) == ""
+    assert str(named) == "meter “ml 100%” has no mains circuit"

@@ -21,6 +21,7 @@ from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.forms import INTERFACE_FORMS
 from gridtalk.web.views.overview import interface_state
+from gridtalk.web.words import error_text
 
 
 @require_safe
@@ -57,7 +58,7 @@ def interface_add(request: HttpRequest, kind: str) -> HttpResponse:
                     data={"kind": kind},
                 )
         except UserError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, error_text(error))
         else:
             if key:
                 return _key_page(request, made, key)

@@ -25,6 +25,7 @@ from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.forms import MessageFilter, MessageForm
 from gridtalk.web.paging import page_of
 from gridtalk.web.rows import message_rows
+from gridtalk.web.words import error_text
 
 DEFAULT_DAYS = 7
 RELATED = 50
@@ -119,7 +120,7 @@ def message_send(request: HttpRequest) -> HttpResponse:
         try:
             number = phones.parse(data["number"], region=interface.region)
         except UserError as error:
-            form.add_error("number", str(error))
+            form.add_error("number", error_text(error))
         else:
             done = once(
                 user=user,

@@ -34,6 +34,7 @@ from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.forms import CircuitForm, FindForm, MeterForm
 from gridtalk.web.rows import message_rows
 from gridtalk.web.series import SPANS, span_get
+from gridtalk.web.words import error_text
 
 METERS_PER_PAGE = 100
 RECENT = 15
@@ -192,7 +193,7 @@ def meter_add(request: HttpRequest) -> HttpResponse:
         try:
             made = meter_create(**form.cleaned_data, user=user)
         except UserError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, error_text(error))
         else:
             audit(user=user, action="meter_create", target=f"meter {made.name}")
             messages.success(request, _("Meter %(name)s is made.") % {"name": made.name})
@@ -219,7 +220,7 @@ def circuit_add(request: HttpRequest, meter_id: int) -> HttpResponse:
                     meter=found, account=form.save(), user=user, **form.circuit_facts()
                 )
         except UserError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, error_text(error))
         else:
             audit(user=user, action="circuit_create", target=f"circuit {made.pin}")
             messages.success(

@@ -11,6 +11,7 @@ from gridtalk.users import administration
 from gridtalk.users.models import ApiKey, Group, Permission, User
 from gridtalk.users.permissions import DEEDS, requires, signed_in
 from gridtalk.web.forms import ApiKeyForm, GroupForm, NewGroupForm, UserForm, UserGroupForm
+from gridtalk.web.words import error_text
 
 
 @require_safe
@@ -38,7 +39,7 @@ def user_add(request: HttpRequest) -> HttpResponse:
         try:
             user, password = administration.user_add(**form.cleaned_data, by=signed_in(request))
         except UserError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, error_text(error))
         else:
             return _secret_page(request, user=user, password=password)
     context = {"section": "users", "form": form, "title": _("Add a user")}
@@ -144,7 +145,7 @@ def group_add(request: HttpRequest) -> HttpResponse:
         try:
             administration.group_create(**form.cleaned_data, by=signed_in(request))
         except UserError as error:
-            form.add_error("name", str(error))
+            form.add_error("name", error_text(error))
         else:
             messages.success(request, _("Saved."))
             return redirect("web:users")
