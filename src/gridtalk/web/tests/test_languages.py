@@ -106,9 +106,9 @@ def test_errors_name_what_varies() -> None:
 @pytest.mark.parametrize("locale", LOCALES.values())
 def test_placeholders_are_kept(locale: str) -> None:
     for text, translations in catalogue(locale).items():
-        for translation in translations:
-            assert translation
-            assert sorted(PLACEHOLDER.findall(translation)) == sorted(PLACEHOLDER.findall(text))
+        for told in translations:
+            assert told
+            assert sorted(PLACEHOLDER.findall(told)) == sorted(PLACEHOLDER.findall(text))
 
 
 @pytest.mark.parametrize(
