@@ -12,7 +12,7 @@ from gridtalk.api import (
     files,
 )
 from gridtalk.api.auth import KeyAuth, SessionAuth
-from gridtalk.devicetalk.services.devices import DeviceChanged
+from gridtalk.devicetalk.services.devices_lock import DeviceChanged
 from gridtalk.devicetalk.services.functions import FunctionShared
 from gridtalk.devicetalk.tree import InvalidTree
 

@@ -20,6 +20,7 @@ from gridtalk.api.schemas_devicetalk import (
     FunctionOut,
     FunctionRestore,
     FunctionSave,
+    FunctionSavedOut,
     LibraryFunctionOut,
     NewFunctionOut,
     SelectionOut,
@@ -47,6 +48,7 @@ from gridtalk.devicetalk.models import (
 )
 from gridtalk.devicetalk.services import functions, history
 from gridtalk.devicetalk.services.catalogue import df_type_get, df_type_new
+from gridtalk.devicetalk.services.device_spec import libraries_of
 from gridtalk.devicetalk.services.functions import Draft
 from gridtalk.users.models import Permission, User
 from gridtalk.users.permissions import requires, signed_in
@@ -76,6 +78,11 @@ def _df_id(device: Device | None, function: SaFunction, name: str | None) -> int
     return found.pk
 
 
+def _saved(row: SaFunction, device: Device | None) -> dict[str, Any]:
+    """A function after saving, and the revision that its device has now."""
+    return {**function_out(row), "device_revision": device.revision if device else None}
+
+
 @router.get("function", response=SelectionOut, summary="What chosen libraries bring")
 @requires(Permission.VIEW)
 def selection_get(request: HttpRequest, query: Query[SelectionQuery]) -> dict[str, Any]:
@@ -90,6 +97,7 @@ def selection_get(request: HttpRequest, query: Query[SelectionQuery]) -> dict[st
         chosen=chosen_of(query.libs),
         own=rows,
         present=selectors.globals_get(device=own) if own else None,
+        had=libraries_of(own) if own else (),
     )
     variables = found.global_variables
     return {
@@ -136,21 +144,23 @@ def function_begin(
     return new_function_out(made)
 
 
-@router.put("function/new", response={201: FunctionOut}, summary="Store a new function")
+@router.put("function/new", response={201: FunctionSavedOut}, summary="Store a new function")
 @requires(Permission.DEVICES)
 def function_create(request: HttpRequest, body: FunctionNew) -> Status[dict[str, Any]]:
     """The template's lines, which are read-only, must be in it as they were."""
     user = signed_in(request)
     ref = _library_function(body.library_function)
+    device = _device(user, body.device)
     made = functions.function_create(
         user=user,
         basic_file=selectors.basic_file_get(language=body.language, name=body.basic_file),
         df_type=df_type_get(direction=body.type, params=body.params),
         draft=_draft(body),
         library_function=ref,
-        device=_device(user, body.device),
+        device=device,
+        revision=body.revision,
     )
-    return Status(201, function_out(made))
+    return Status(201, _saved(made, device))
 
 
 def _draft(body: FunctionNew | FunctionSave) -> Draft:
@@ -167,7 +177,7 @@ def library_function_get(request: HttpRequest, function_id: IdPath) -> dict[str,
 
 @router.post(
     "function/L/{function_id}",
-    response={201: FunctionOut},
+    response={201: FunctionSavedOut},
     summary="Make a library's function your own",
 )
 @requires(Permission.DEVICES)
@@ -179,6 +189,7 @@ def library_function_import(
     ref = selectors.library_function_get(function_id=function_id)
     basic_file = ref.library.basic_file
     df_type = df_type_get(direction=body.type, params=body.params)
+    device = _device(user, body.device)
     begun = functions.function_new(
         basic_file=basic_file, df_type=df_type, name=body.name.strip(), library_function=ref
     )
@@ -188,9 +199,10 @@ def library_function_import(
         df_type=df_type,
         draft=Draft(begun.name, begun.code, begun.var_setup, begun.readonly_lines),
         library_function=ref,
-        device=_device(user, body.device),
+        device=device,
+        revision=body.revision,
     )
-    return Status(201, function_out(made))
+    return Status(201, _saved(made, device))
 
 
 @router.get("function/S/{function_id}", response=FunctionOut, summary="A function")
@@ -200,12 +212,15 @@ def function_get(request: HttpRequest, function_id: LongIdPath) -> dict[str, Any
     return function_out(functions.function_get(user=signed_in(request), function_id=function_id))
 
 
-@router.post("function/S/{function_id}", response=FunctionOut, summary="Save a function")
+@router.post("function/S/{function_id}", response=FunctionSavedOut, summary="Save a function")
 @requires(Permission.DEVICES)
 def function_save(
     request: HttpRequest, function_id: LongIdPath, body: FunctionSave
 ) -> dict[str, Any]:
-    """The function that holds the change: this one, or a copy where others use this one."""
+    """The function that holds the change: this one, or a copy where others use this one. It saves
+    the device, its library and a version too; ``device`` may be left out for a function that no
+    device has.
+    """
     user = signed_in(request)
     function = functions.function_get(user=user, function_id=function_id)
     device = _device(user, body.device)
@@ -214,10 +229,11 @@ def function_save(
         function=function,
         draft=_draft(body),
         device=device,
+        revision=body.revision,
         df_id=_df_id(device, function, body.df),
         shared=body.shared,
     )
-    return function_out(saved)
+    return _saved(saved, device)
 
 
 @router.delete(
@@ -225,14 +241,25 @@ def function_save(
 )
 @requires(Permission.DEVICES)
 def function_delete(
-    request: HttpRequest, function_id: LongIdPath, device: IdQuery, df: Text | None = None
+    request: HttpRequest,
+    function_id: LongIdPath,
+    device: IdQuery,
+    df: Text | None = None,
+    revision: Number | None = None,
 ) -> Status[None]:
-    """The feature ``df`` gives it up. Refused (409) while other features use it."""
+    """The feature ``df`` gives it up, and is not in use any more where it had selected it. Refused
+    (409) while other features use it, or where somebody saved the device since ``revision``, which
+    goes up by one.
+    """
     user = signed_in(request)
     function = functions.function_get(user=user, function_id=function_id)
     chosen = selectors.device_get(user=user, device_id=device)
     functions.function_delete(
-        user=user, function=function, device=chosen, df_id=_df_id(chosen, function, df)
+        user=user,
+        function=function,
+        device=chosen,
+        revision=revision,
+        df_id=_df_id(chosen, function, df),
     )
     return Status(204, None)
 
@@ -275,7 +302,9 @@ def function_diff(
 
 
 @router.post(
-    "function/S/{function_id}/restore", response=FunctionOut, summary="Take up an earlier version"
+    "function/S/{function_id}/restore",
+    response=FunctionSavedOut,
+    summary="Take up an earlier version",
 )
 @requires(Permission.DEVICES)
 def function_restore(
@@ -283,10 +312,12 @@ def function_restore(
 ) -> dict[str, Any]:
     """The earlier version, saved as the newest one."""
     user = signed_in(request)
+    device = _device(user, body.device)
     restored = functions.function_restore(
         user=user,
         function=functions.function_get(user=user, function_id=function_id),
         version=version_of(_versions(request, function_id), body.number),
-        device=_device(user, body.device),
+        device=device,
+        revision=body.revision,
     )
-    return function_out(restored)
+    return _saved(restored, device)

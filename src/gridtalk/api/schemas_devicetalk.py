@@ -78,6 +78,12 @@ class FunctionOut(NewFunctionOut):
     updated_at: datetime
 
 
+class FunctionSavedOut(FunctionOut):
+    """A function after saving. ``device_revision``: of the device that was saved with it."""
+
+    device_revision: int | None
+
+
 class LibraryOut(Schema):
     """A library or device library, whole."""
 
@@ -156,7 +162,9 @@ class FunctionIn(Schema):
 
 
 class FunctionNew(FunctionIn):
-    """A new function that began as ``GET function/new/…``; of a device where one is named."""
+    """A new function that began as ``GET function/new/…``; of a device where one is named, at the
+    ``revision`` that the caller knows.
+    """
 
     language: Text
     basic_file: Text
@@ -164,16 +172,20 @@ class FunctionNew(FunctionIn):
     params: Annotated[list[LongText], Field(max_length=100)]
     library_function: Id | None = None
     device: Id | None = None
+    revision: Number | None = None
 
 
 class FunctionSave(FunctionIn):
     """A change of a function, in a device and at its feature ``df`` (its name and the type).
 
+    ``revision`` is the device's, that the change began with: where somebody saved it since, this is
+    refused (409, ``difference``). Without it, where the device no longer has this function.
     Where other features use the function, a change of its code is refused (409, ``features``
     names them) until ``shared`` says ``all`` (change it for all) or ``new`` (for ``df`` alone).
     """
 
     device: Id | None = None
+    revision: Number | None = None
     df: Name | None = None
     shared: Literal["ask", "all", "new"] = "ask"
 
@@ -185,6 +197,7 @@ class FunctionImport(Schema):
     params: Annotated[list[LongText], Field(max_length=100)]
     name: LongText = ""
     device: Id | None = None
+    revision: Number | None = None
 
 
 class VersionOut(Schema):
@@ -213,10 +226,13 @@ class DiffOut(Schema):
 
 
 class FunctionRestore(Schema):
-    """The version to take up again, in a device where one is named."""
+    """The version to take up again, in a device where one is named, at the ``revision`` that the
+    caller knows.
+    """
 
     number: Number
     device: Id | None = None
+    revision: Number | None = None
 
 
 class DeviceRow(Schema):

@@ -17,6 +17,7 @@ from gridtalk.devicetalk.services import devices
 from gridtalk.devicetalk.services.cleanup import cleanup
 from gridtalk.devicetalk.services.device_restore import device_restore
 from gridtalk.devicetalk.services.device_spec import Chosen, Df, Use, spec_of
+from gridtalk.devicetalk.services.devices_lock import DeviceChanged
 from gridtalk.devicetalk.services.functions import function_save
 from gridtalk.devicetalk.services.history import (
     device_version_list,
@@ -177,7 +178,7 @@ def test_what_somebody_else_saved_meanwhile_is_shown(basic_file: models.BasicFil
     devices.device_save(
         user=None, spec=replace(mine, push_interval_s=5.0), device=device, revision=1
     )
-    with pytest.raises(devices.DeviceChanged) as caught:
+    with pytest.raises(DeviceChanged) as caught:
         devices.device_save(user=None, spec=mine, device=device, revision=1)
     assert [line for line in caught.value.difference if line.startswith(("+ ", "- "))] == [
         '- "push_interval": 1.0,', '+ "push_interval": 5.0,'
@@ -192,7 +193,6 @@ def test_versions_and_restoring(basic_file: models.BasicFile) -> None:
         user=None, function=function, draft=draft("read", "    x = 2"), device=device
     )
     assert changed.pk != function.pk  # it is in the device library: copied on write
-    devices.device_save(user=None, spec=spec_of(device), device=device)
     second, first = device_version_list(device=device)
     assert (first.number, second.number) == (1, 2)
     assert "+        x = 2" in version_diff(old=first, new=second)

@@ -147,17 +147,18 @@ def test_copy_on_write_of_what_a_device_library_has(basic_file: models.BasicFile
     function.refresh_from_db()
     assert function.code == list(IDF_CODE)
     library = models.DeviceLibrary.objects.get()
-    assert list(library.functions.all()) == [function]
+    assert list(library.functions.all()) == [saved]
     row = models.DeviceDfHasSaFunction.objects.get()
     assert (row.function, row.var_setup, row.selected) == (saved, "pin = 1", True)
     assert list(device.functions.all()) == [saved]
     # The history goes on in the copy.
     assert [row.number for row in function_version_list(function=saved)] == [2, 1]
-    # Saved again before the device is: now it is the device's own, and changed in place.
+    # Saved again: the device library has it since, so it is copied again.
     again = function_save(user=None, function=saved, draft=draft("read", "    x"), device=device)
-    assert again.pk == saved.pk
+    assert again.pk != saved.pk
+    assert [row.number for row in function_version_list(function=again)] == [3, 2, 1]
     device_save(user=None, device=device, spec=spec_of(device))
-    assert list(library.functions.all()) == [saved]
+    assert list(library.functions.all()) == [again]
 
 
 def test_another_devices_or_users_function_is_copied(basic_file: models.BasicFile) -> None:

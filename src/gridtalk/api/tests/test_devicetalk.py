@@ -138,7 +138,10 @@ def test_functions(workshop: Workshop) -> None:
     saved = maker.send(
         "POST", address, {"name": "mine", "code": body["code"], "device": device.pk}
     ).json()
-    assert (saved["id"], saved["code"]) == (function["id"], body["code"])
+    # The device library has what the device has: a copy carries the history on.
+    assert (saved["id"] != function["id"], saved["code"]) == (True, body["code"])
+    assert (function["device_revision"], saved["device_revision"]) == (2, 3)
+    address = f"function/S/{saved['id']}"
     broken = maker.send("POST", address, {"name": "mine", "code": ["x"], "device": device.pk})
     assert broken.status_code == 400
     assert "is read-only" in broken.json()["error"]
@@ -146,6 +149,7 @@ def test_functions(workshop: Workshop) -> None:
     assert "+  " + body["code"][2] in maker.get(f"{address}/diff", old=1, new=2).json()["lines"]
     back = maker.send("POST", f"{address}/restore", {"number": 1, "device": device.pk})
     assert back.json()["code"][2] == ""
+    address = f"function/S/{back.json()['id']}"
     assert maker.get(f"{address}/history/3").json()["snapshot"]["code"][2] == ""
     assert maker.get(f"{address}/history/4").status_code == 404
     gone = maker.client.delete(f"/api/{address}?device={device.pk}")

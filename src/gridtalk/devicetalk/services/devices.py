@@ -30,23 +30,13 @@ from gridtalk.devicetalk.services.device_spec import (
     readonly_problems,
     spec_of,
 )
+from gridtalk.devicetalk.services.devices_lock import device_lock
 from gridtalk.devicetalk.services.functions import functions_usable
-from gridtalk.devicetalk.services.history import device_version_add, version_diff
+from gridtalk.devicetalk.services.history import device_version_add
 from gridtalk.devicetalk.services.joining import key, libraries_needed
 from gridtalk.devicetalk.services.losses import device_drop
 from gridtalk.users.audit import audit
 from gridtalk.users.models import User
-
-
-class DeviceChanged(Conflict):
-    """Somebody else saved the device meanwhile; ``difference`` is what they changed."""
-
-    def __init__(self, device: Device, difference: list[str]) -> None:
-        super().__init__(
-            f"{device.name} was saved by somebody else meanwhile (it is at version "
-            f"{device.revision} now); look at what they changed, then save again"
-        )
-        self.difference = difference
 
 
 @dataclass(frozen=True)
@@ -93,20 +83,6 @@ def device_save(
     library = device_library_make(device)
     device_version_add(device=device, user=user)
     return DeviceSaved(device, library, tuple(sorted(row.name for row in left_out.values())))
-
-
-def device_lock(*, user: User | None, device: Device, revision: int | None) -> Device:
-    """The device's row, held until the commit; who saves it holds it first, before its functions.
-
-    Raises :class:`DeviceChanged` where it is no longer at that revision, else as
-    :func:`~gridtalk.devicetalk.rights.owned_check`.
-    """
-    device = owned_check(user, Device.objects.select_for_update().get(pk=device.pk))
-    if revision is not None and revision != device.revision:
-        versions = {row.number: row for row in device.versions.all()}
-        theirs, now = versions.get(revision), versions.get(device.revision)
-        raise DeviceChanged(device, version_diff(old=theirs, new=now) if theirs and now else [])
-    return device
 
 
 def _model_rest(spec: DeviceSpec) -> list[Df]:

@@ -35,12 +35,13 @@ from gridtalk.devicetalk.models import (
 from gridtalk.devicetalk.selectors import basic_file_get, selection_get
 from gridtalk.devicetalk.services.catalogue import df_type_get
 from gridtalk.devicetalk.services.device_spec import Chosen, DeviceSpec, Df, Use, plain_type
-from gridtalk.devicetalk.services.devices import DeviceSaved, device_lock, device_save
+from gridtalk.devicetalk.services.devices import DeviceSaved, device_save
+from gridtalk.devicetalk.services.devices_lock import device_lock
 from gridtalk.devicetalk.services.functions import (
     Draft,
     function_create,
     function_new,
-    function_save,
+    function_write,
 )
 from gridtalk.devicetalk.services.joining import functions_join, libraries_needed
 from gridtalk.users.models import User
@@ -145,7 +146,7 @@ def device_document_save(
 
     Functions that the device, or a device library which it chooses, has as they are stay the same
     rows; changed ones are saved by the rules of
-    :func:`~gridtalk.devicetalk.services.functions.function_save` for all features that use them;
+    :func:`~gridtalk.devicetalk.services.functions.function_write` for all features that use them;
     new ones are made. A function without ``code`` stays as the device has it, or is made by the
     template. Raises as :func:`~gridtalk.devicetalk.services.devices.device_save`, and
     :class:`NotFound` where there is no such basic file.
@@ -288,7 +289,7 @@ class _Saving:
             if code is None:
                 code, numbers = mine.code, mine.readonly_lines
             draft = Draft(part.name, tuple(code), tuple(setup), _numbers(numbers))
-            return function_save(
+            return function_write(
                 user=self.user, function=mine, draft=draft, device=self.device, shared="all"
             )
         if part.library_ref is not None and ref is None:

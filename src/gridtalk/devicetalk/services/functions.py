@@ -14,6 +14,7 @@ from gridtalk.devicetalk import config, engine, render_function, tree
 from gridtalk.devicetalk.models import (
     BasicFile,
     Device,
+    DeviceDf,
     DeviceDfHasSaFunction,
     DeviceLibrary,
     DfType,
@@ -21,8 +22,9 @@ from gridtalk.devicetalk.models import (
     SaFunction,
     SaFunctionVersion,
 )
-from gridtalk.devicetalk.rights import is_administrator, owned_check, visible
+from gridtalk.devicetalk.rights import is_administrator, visible
 from gridtalk.devicetalk.services.catalogue import name_check
+from gridtalk.devicetalk.services.devices_lock import device_lock, device_revise
 from gridtalk.devicetalk.services.history import function_version_add
 from gridtalk.users.models import User
 
@@ -152,13 +154,17 @@ def function_create(
     draft: Draft,
     library_function: LibraryFunction | None = None,
     device: Device | None = None,
+    revision: int | None = None,
     loaded: config.BasicFile | None = None,
 ) -> SaFunction:
     """Store a function that began as :func:`function_new`, for the device where one is given.
 
-    Raises :class:`UserError` where a read-only line was changed, :class:`Conflict` where the device
-    has a function of that name.
+    That saves the device (at the ``revision`` which the user began with): ``device.revision`` is
+    the new one afterwards. Raises :class:`UserError` where a read-only line was changed,
+    :class:`Conflict` where the device has a function of that name and type, and as
+    :func:`~gridtalk.devicetalk.services.devices_lock.device_lock`.
     """
+    held = device and device_lock(user=user, device=device, revision=revision)
     name = name_check(draft.name, what="a function", longest=100)
     base = function_new(
         basic_file=basic_file,
@@ -167,9 +173,8 @@ def function_create(
         library_function=library_function,
         loaded=loaded,
     )
-    if device is not None:
-        owned_check(user, device)
-        device_name_check(device, name)
+    if held is not None:
+        device_name_check(held, name, df_type.pk)
     function = SaFunction.objects.create(
         name=name,
         code=lines_check(draft.code, what=name),
@@ -181,15 +186,19 @@ def function_create(
         library_ref=library_function,
         user=user,
     )
-    if device is not None:
-        device.functions.add(function)
     function_version_add(function=function, user=user)
+    if device is not None and held is not None:
+        held.functions.add(function)
+        device_revise(user=user, device=held)
+        device.revision = held.revision
     return function
 
 
-def device_name_check(device: Device, name: str, *, but: SaFunction | None = None) -> None:
-    """Raise :class:`Conflict` where the device has another function of that name."""
-    others = device.functions.filter(name=name)
+def device_name_check(
+    device: Device, name: str, df_type_id: int, *, but: SaFunction | None = None
+) -> None:
+    """Raise :class:`Conflict` where the device has another function of that name and type."""
+    others = device.functions.filter(name=name, function_type=df_type_id)
     if but is not None:
         others = others.exclude(pk=but.pk)
     if others.exists():
@@ -203,10 +212,53 @@ def function_save(
     function: SaFunction,
     draft: Draft,
     device: Device | None = None,
+    revision: int | None = None,
     df_id: int | None = None,
     shared: Shared = "ask",
 ) -> SaFunction:
     """Save a change of a function, as the user sees it in ``device``, at its feature ``df_id``.
+
+    That saves the device (at the ``revision`` which the user began with), its library and a version
+    too: ``device.revision`` is the new one afterwards. Else as :func:`function_write`. Raises
+    :class:`UserError` where a device has the function and none is given: nobody would have the
+    change; :class:`~gridtalk.devicetalk.services.devices_lock.DeviceChanged` where somebody else
+    saved the device, or without a ``revision`` this function of it, since.
+    """
+    function_get(user=user, function_id=function.pk)
+    if device is None:
+        _device_missing_check(user, function)
+        return function_write(user=user, function=function, draft=draft, shared=shared)
+    held = device_lock(user=user, device=device, revision=revision, function=function)
+    saved, is_changed = _write(user, function, draft, held, df_id, shared)
+    if is_changed:
+        device_revise(user=user, device=held)
+    device.revision = held.revision
+    return saved
+
+
+def _device_missing_check(user: User | None, function: SaFunction) -> None:
+    devices = Device.objects.filter(functions=function)
+    if not is_administrator(user):
+        devices = devices.filter(visible(user))
+    first = devices.order_by("name", "pk").first()
+    if first is not None:
+        raise UserError(
+            f"{function.name} is a function of {first.name}; say for which device it is saved, "
+            "else none would have the change"
+        )
+
+
+@transaction.atomic
+def function_write(
+    *,
+    user: User | None,
+    function: SaFunction,
+    draft: Draft,
+    device: Device | None = None,
+    df_id: int | None = None,
+    shared: Shared = "ask",
+) -> SaFunction:
+    """Write a change of a function, in a ``device`` that the caller holds and saves.
 
     Changed in place where nobody but this device uses it. One that belongs to a device library, to
     another device or to another user is never changed: a copy is made, which takes its place in
@@ -215,36 +267,50 @@ def function_save(
     Raises :class:`FunctionShared` where several features of the device use it, the code changes and
     ``shared`` is ``ask``; ``all`` changes it for all; ``new`` (with a new name) makes a function
     for ``df_id`` alone. Raises :class:`UserError` where a read-only line was changed,
-    :class:`Conflict` where the device has another function of that name.
+    :class:`Conflict` where the device has another function of that name and type.
     """
+    return _write(user, function, draft, device, df_id, shared)[0]
+
+
+def _write(
+    user: User | None,
+    function: SaFunction,
+    draft: Draft,
+    device: Device | None,
+    df_id: int | None,
+    shared: Shared,
+) -> tuple[SaFunction, bool]:
+    """The function that holds the change, and whether there is any."""
     name = name_check(draft.name, what="a function", longest=100)
-    function_get(user=user, function_id=function.pk)
-    function = SaFunction.objects.select_for_update().get(pk=function.pk)
+    # The key stays free: versions of other devices, which refer to the row, need not wait for us.
+    function = SaFunction.objects.select_for_update(no_key=True).get(pk=function.pk)
     code = lines_check(draft.code, what=name)
     var_setup = lines_check(draft.var_setup, what=f"the variables of {name}")
     readonly = readonly_check(
         base=function.code, base_readonly=function.readonly_lines, draft=draft
     )
-    if device is not None:
-        owned_check(user, device)
     uses = _uses(device, function)
     if code != function.code and shared == "ask" and uses.count() > 1:
         raise FunctionShared(function, list(uses.values_list("device_df__name", flat=True)))
-    fresh = shared == "new" or _others_use(user, function, device)
     if device is not None:
-        device_name_check(device, name, but=None if shared == "new" else function)
-    if not fresh and [name, code, var_setup, readonly] == [
+        but = None if shared == "new" else function
+        device_name_check(device, name, function.function_type_id, but=but)
+    fresh = shared == "new" or _others_use(user, function, device)
+    is_here = device is None or device.functions.filter(pk=function.pk).exists()
+    if shared != "new" and is_here and [name, code, var_setup, readonly] == [
         function.name, function.code, function.var_setup, function.readonly_lines
     ]:  # fmt: skip
-        return function
+        return function, False
     saved = _copy(function, user) if fresh else function
     saved.name, saved.code, saved.var_setup = name, code, var_setup
     saved.readonly_lines, saved.updated_at = readonly, clock.now()
     saved.save()
     if fresh and device is not None:
         _replace(device, function, saved, df_id=df_id if shared == "new" else None)
+    elif device is not None:
+        device.functions.add(saved)
     function_version_add(function=saved, user=user)
-    return saved
+    return saved, True
 
 
 def _uses(device: Device | None, function: SaFunction) -> QuerySet[DeviceDfHasSaFunction]:
@@ -294,22 +360,35 @@ def _replace(device: Device, old: SaFunction, new: SaFunction, *, df_id: int | N
 
 @transaction.atomic
 def function_delete(
-    *, user: User | None, function: SaFunction, device: Device, df_id: int | None = None
+    *,
+    user: User | None,
+    function: SaFunction,
+    device: Device,
+    revision: int | None = None,
+    df_id: int | None = None,
 ) -> None:
     """Take a function out of a device; the row goes when nobody needs it (cleanup).
 
-    The feature ``df_id``, at which the user is, gives it up. Raises :class:`Conflict` while other
-    features of the device use it, by name; :class:`NotFound` where the device does not have it.
+    The feature ``df_id``, at which the user is, gives it up; where it had selected this one, it is
+    not in use any more, for a feature in use has a function. That saves the device (at the
+    ``revision`` which the user began with): ``device.revision`` is the new one afterwards. Raises
+    :class:`Conflict` while other features of the device use it, by name; :class:`NotFound` where
+    the device does not have it; and as
+    :func:`~gridtalk.devicetalk.services.devices_lock.device_lock`.
     """
-    owned_check(user, device)
-    uses = _uses(device, function)
+    held = device_lock(user=user, device=device, revision=revision)
+    uses = _uses(held, function)
     names = list(uses.exclude(device_df=df_id).values_list("device_df__name", flat=True))
     if names:
         raise Conflict(f"{function.name} is used by {', '.join(names)}; choose another there first")
-    if not device.functions.filter(pk=function.pk).exists():
-        raise NotFound(f"{device.name} has no function {function.name}")
+    if not held.functions.filter(pk=function.pk).exists():
+        raise NotFound(f"{held.name} has no function {function.name}")
+    selected = uses.filter(selected=True).values("device_df")
+    DeviceDf.objects.filter(pk__in=selected).update(in_use=False)
     uses.delete()
-    device.functions.remove(function)
+    held.functions.remove(function)
+    device_revise(user=user, device=held)
+    device.revision = held.revision
 
 
 def function_restore(
@@ -318,6 +397,7 @@ def function_restore(
     function: SaFunction,
     version: SaFunctionVersion,
     device: Device | None = None,
+    revision: int | None = None,
 ) -> SaFunction:
     """Save what the function was at that version, as a new version; read-only lines as they were.
 
@@ -337,4 +417,6 @@ def function_restore(
         var_setup=tuple(then["var_setup"]),
         readonly_lines=tuple(then["readonly_lines"]),
     )
-    return function_save(user=user, function=function, draft=draft, device=device, shared="all")
+    return function_save(
+        user=user, function=function, draft=draft, device=device, revision=revision, shared="all"
+    )
