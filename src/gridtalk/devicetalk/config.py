@@ -26,6 +26,7 @@ OPTIONS = (
     ("lib", "root"),
     ("lib", "example-dir"),
 )
+NAMES = "names"
 #: The placeholders of a path, new and old, and the only ones.
 _PLACEHOLDERS = ("{device_name}", "{sa[device_name]}")
 _PLACEHOLDER = re.compile("|".join(map(re.escape, _PLACEHOLDERS)))
@@ -35,7 +36,9 @@ _PLACEHOLDER = re.compile("|".join(map(re.escape, _PLACEHOLDERS)))
 class Config:
     """The options of a ``config.ini``. Template paths are those of the tree, placeholders kept.
 
-    ``lib_root`` ends in ``/``, or is empty where libraries go to the top of the zip.
+    ``lib_root`` ends in ``/``, or is empty where libraries go to the top of the zip. ``reserved``
+    are names of the templates' own, which no function may have: the option ``reserved`` of the
+    section ``[names]``, which may be absent.
     """
 
     sa: tuple[str, ...]
@@ -46,6 +49,7 @@ class Config:
     lib_root: str
     example_dir: str
     check: CheckOptions = field(default_factory=CheckOptions)
+    reserved: frozenset[str] = frozenset()
 
     def out_path(self, path: str, device_name: str) -> str:
         """A path of the tree as it is called in that device's zip."""
@@ -73,24 +77,45 @@ def basic_file_read(*, name: str, language: str, tree: Tree, limits: Limits = LI
     Raises :class:`InvalidTree` with everything that is wrong: paths, sizes, missing options and
     files, unknown placeholders, mistakes in templates.
     """
-    title = f"The basic file {name!r} is refused:"
-    problems = tree_problems(tree, limits)
-    values = _options(tree, problems)
-    config = None
-    if values is not None:
-        config = _config(values, problems)
-        _check_paths(config, tree, problems, limits)
-        _check_url(config.manual_url, problems)
-        strange = [path for path in config.check.files if path not in {*config.sa, *tree}]
-        causes = (f"files = {path}: there is no such file in the folder" for path in strange)
-        problems += [Problem(CONFIG, cause) for cause in causes]
+    config, problems = config_read(tree, limits)
     if problems or config is None:
-        raise InvalidTree(title, tuple(problems))
+        raise InvalidTree(refusal(name), tuple(problems))
     return BasicFile(name=name, language=language, tree=tree, config=config)
 
 
+def refusal(name: str) -> str:
+    """The title of what is wrong with a basic file of that name."""
+    return f"The basic file {name!r} is refused:"
+
+
+def config_read(tree: Tree, limits: Limits) -> tuple[Config | None, list[Problem]]:
+    """The configuration of a basic file's tree, and all that is wrong with the tree.
+
+    An option that is missing is empty, and one of the problems; None where there is no
+    ``config.ini`` that can be read.
+    """
+    problems = tree_problems(tree, limits)
+    values = _options(tree, problems)
+    if values is None:
+        return None, problems
+    config = _config(values, problems)
+    _check_paths(config, tree, problems, limits)
+    if values.get(("templates", "sa")) and not config.sa:
+        cause = "the option 'sa' of section [templates] names no file"
+        problems.append(Problem(CONFIG, cause))
+    if config.manual_url:
+        _check_url(config.manual_url, problems)
+    strange = [path for path in config.check.files if path not in {*config.sa, *tree}]
+    causes = (f"files = {path}: there is no such file in the folder" for path in strange)
+    problems += [Problem(CONFIG, cause) for cause in causes]
+    return config, problems
+
+
 def _options(tree: Tree, problems: list[Problem]) -> dict[tuple[str, str], str] | None:
-    """The values of all options, or None where some are missing (they are added to problems)."""
+    """The values of all options; what is missing is added to problems.
+
+    None where the file cannot be read at all.
+    """
     if CONFIG not in tree:
         problems.append(Problem(CONFIG, "the file is missing; it must be at the top of the folder"))
         return None
@@ -102,10 +127,18 @@ def _options(tree: Tree, problems: list[Problem]) -> dict[tuple[str, str], str] 
     except UnicodeDecodeError:
         problems.append(Problem(CONFIG, "it must be UTF-8 text"))
         return None
+    except configparser.MissingSectionHeaderError as error:
+        problems.append(
+            Problem(CONFIG, "an option stands before the first [section]", error.lineno)
+        )
+        return None
+    except configparser.ParsingError as error:
+        # The lines that can be read were.
+        cause = "this line is neither a [section] nor an option"
+        problems += [Problem(CONFIG, cause, line) for line, _ in error.errors]
     except configparser.Error as error:
-        line = getattr(error, "lineno", None) or next(iter(getattr(error, "errors", ())), (0,))[0]
         cause = error.message.splitlines()[0]
-        problems.append(Problem(CONFIG, cause, line))
+        problems.append(Problem(CONFIG, cause, getattr(error, "lineno", None) or 0))
         return None
     values = {}
     for section, option in OPTIONS:
@@ -116,10 +149,9 @@ def _options(tree: Tree, problems: list[Problem]) -> dict[tuple[str, str], str] 
             state = "missing" if value is None else "empty"
             cause = f"the option {option!r} of section [{section}] is {state}"
             problems.append(Problem(CONFIG, cause))
-    if len(values) < len(OPTIONS):
-        return None
-    if parser.has_section(CHECK):
-        values |= {(CHECK, option): value.strip() for option, value in parser.items(CHECK)}
+    for section in (CHECK, NAMES):
+        if parser.has_section(section):
+            values |= {(section, option): value.strip() for option, value in parser.items(section)}
     return values
 
 
@@ -134,22 +166,34 @@ def _option(parser: configparser.ConfigParser, section: str, option: str) -> str
 
 
 def _config(values: dict[tuple[str, str], str], problems: list[Problem]) -> Config:
-    root = values["lib", "root"].removeprefix("./").rstrip("/")
-    parts = (part.strip() for part in re.split(r"[,\n]", values["templates", "sa"]))
+    given = dict.fromkeys(OPTIONS, "") | values
+    root = given["lib", "root"].removeprefix("./").rstrip("/")
+    parts = (part.strip() for part in re.split(r"[,\n]", given["templates", "sa"]))
     sa = tuple(part for part in parts if part)
     section = {option: value for (name, option), value in values.items() if name == CHECK}
     check, wrong = options_read(section, sa)
     problems += [Problem(CONFIG, cause) for cause in wrong]
     return Config(
         sa=sa,
-        safuncs=values["templates", "safuncs"],
-        idf=values["new-function", "IDF"],
-        odf=values["new-function", "ODF"],
-        manual_url=values["manual", "url"],
+        safuncs=given["templates", "safuncs"],
+        idf=given["new-function", "IDF"],
+        odf=given["new-function", "ODF"],
+        manual_url=given["manual", "url"],
         lib_root="" if root in {"", "."} else f"{root}/",
-        example_dir=values["lib", "example-dir"].removeprefix("./").rstrip("/"),
+        example_dir=given["lib", "example-dir"].removeprefix("./").rstrip("/"),
         check=check,
+        reserved=_reserved(values, problems),
     )
+
+
+def _reserved(values: dict[tuple[str, str], str], problems: list[Problem]) -> frozenset[str]:
+    """The names of the section [names]."""
+    section = {option: value for (name, option), value in values.items() if name == NAMES}
+    names = re.split(r"[,\s]+", section.pop("reserved", "").strip(", \n"))
+    causes = [f"the option {option!r} of section [{NAMES}] is not known" for option in section]
+    causes += [f"reserved: {name} is no name" for name in names if name and not name.isidentifier()]
+    problems += [Problem(CONFIG, cause) for cause in causes]
+    return frozenset(names) - {""}
 
 
 def _check_paths(config: Config, tree: Tree, problems: list[Problem], limits: Limits) -> None:
@@ -159,7 +203,7 @@ def _check_paths(config: Config, tree: Tree, problems: list[Problem], limits: Li
     named: dict[str, str] = {}
     roles = [*(("sa", path) for path in config.sa), ("safuncs", config.safuncs)]
     for role, path in [*roles, ("IDF", config.idf), ("ODF", config.odf)]:
-        if _path_wrong(f"{role} = {path}", path, limits, wrong, placeholders=True):
+        if not path or _path_wrong(f"{role} = {path}", path, limits, wrong, placeholders=True):
             continue
         if path in named and {role, named[path]} != {"IDF", "ODF"}:
             wrong(f"{role} = {path}: the file is named as {named[path]} too")
@@ -168,8 +212,6 @@ def _check_paths(config: Config, tree: Tree, problems: list[Problem], limits: Li
         elif path not in named and (fault := template_problem(tree, path)):
             problems.append(fault)
         named.setdefault(path, role)
-    if not config.sa:
-        wrong("the option 'sa' of section [templates] names no file")
     for option, path in (
         ("root", config.lib_root.rstrip("/")),
         ("example-dir", config.example_dir),

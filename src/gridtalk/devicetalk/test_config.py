@@ -39,6 +39,49 @@ def test_everything_missing_is_in_one_message() -> None:
         assert part in text
 
 
+@pytest.mark.parametrize("missing", ["url = https://example.org/manual", "root = library/"])
+def test_a_missing_option_hides_nothing_else(missing: str) -> None:
+    config = CONFIG_INI.replace(missing, "").replace("sa = sa.py", "sa = nowhere.py, ../up.py")
+    config = config.replace("example-dir = examples", "example-dir = a/b\n[check]\nboard = due")
+    with pytest.raises(InvalidTree) as caught:
+        basic_file_with(config=config, idf="{% if %}")
+    text = str(caught.value)
+    for part in (
+        f"{missing.partition(' ')[0]!r} of section [",
+        "sa = nowhere.py: there is no such file",
+        "sa = ../up.py: it leads out of its folder",
+        "example-dir = a/b: it must be the name of one folder",
+        "board = due: ",
+        "templates/idf.py.j2, line 1: ",
+    ):
+        assert part in text
+
+
+def test_lines_that_cannot_be_read_hide_nothing_else() -> None:
+    config = CONFIG_INI.replace("[manual]", "[manual]\nwhat\nis this").replace("https:", "")
+    with pytest.raises(InvalidTree) as caught:
+        basic_file_with(config=config, sa=None)
+    text = str(caught.value)
+    for part in (
+        "config.ini, line 8: this line is neither",
+        "config.ini, line 9: this line is neither",
+        "sa = sa.py: there is no such file",
+        "url = //example.org/manual: it must be a whole address",
+    ):
+        assert part in text
+
+
+def test_names_that_are_the_templates_own() -> None:
+    config = basic_file_with(
+        config=f"{CONFIG_INI}[names]\nreserved = run, on_data\n  my_main\n"
+    ).config
+    assert config.reserved == {"run", "on_data", "my_main"}
+    with pytest.raises(InvalidTree) as caught:
+        basic_file_with(config=f"{CONFIG_INI}[names]\nreserved = a-b\nx = 1\n")
+    assert "reserved: a-b is no name" in str(caught.value)
+    assert "the option 'x' of section [names] is not known" in str(caught.value)
+
+
 def test_missing_files_and_template_mistakes_together() -> None:
     with pytest.raises(InvalidTree) as caught:
         basic_file_with(
