@@ -16,6 +16,9 @@ because brokers repeat, delay and forget:
 - A broker that began anew has forgotten who was online, and tells of no device that died with it.
   What is online stays so, is asked, and is offline when nothing comes of it for
   :data:`UNHEARD_S`, in which any living device has come back.
+
+Such a broker has forgotten the device's topics as well, so no feature counts as connected until the
+device has answered again: what is sent before that would be lost.
 """
 
 import math
@@ -29,6 +32,9 @@ LinkState = Literal["new", "asked", "ok", "error"]
 
 #: A device that registered is asked so long after, even where its “online” was not heard.
 FIRST_ASKED_S: Final = 10.0
+#: So long after the broker or we began anew, features that were connected are asked again. Most
+#: devices have said “online” by then, be it that the broker kept it, and need no more.
+AGAIN_S: Final = 5.0
 #: CONNECT is repeated after these pauses; the last one goes on for :data:`STEADY_TRIES` in all.
 PAUSES_S: Final = (5.0, 10.0, 30.0)
 STEADY_TRIES: Final = 20
@@ -168,13 +174,20 @@ class Session:
     def begun(self, now: float) -> list[Output]:
         """We hear this device from now on: a shard was taken, or the broker's connection made."""
         self._begun_at = now
-        for link in self._links.values():
-            link.msg_id, link.tries, link.due = "", 0, math.inf
+        changed = self._doubted()
         if self.online:
             self._unheard_until = now + UNHEARD_S
         if self.online or self._registered_at > now - UNHEARD_S:
             self._ask_later(max(now, self._registered_at) + FIRST_ASKED_S)
-        return self._settled([])
+        for link in self._links.values():
+            if self.online and link.state == "asked":
+                link.asked_at = now  # data that were said before prove nothing
+                link.due = min(link.due, now + AGAIN_S)
+        return self._settled(changed)
+
+    def cut_off(self) -> list[Output]:
+        """The broker's connection was lost, and is being made again: :meth:`begun` follows."""
+        return self._settled(self._doubted())
 
     def registered(
         self, *, rev: str, features: Iterable[Feature], registered_at: float, now: float
@@ -326,6 +339,16 @@ class Session:
                 link.tries = 0
                 out += self._ask(link, now)
         return out
+
+    def _doubted(self) -> list[Output]:
+        """Nobody knows which topics the device has now; nothing is asked until that is decided."""
+        changed: list[Output] = []
+        for link in self._links.values():
+            link.msg_id, link.tries, link.due = "", 0, math.inf
+            if link.state == "ok":
+                link.state = "asked"
+                changed.append(Linked(link.feature.number, "asked"))
+        return changed
 
     def _ask_all(self, now: float) -> list[Output]:
         out: list[Output] = []

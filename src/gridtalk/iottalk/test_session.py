@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridtalk.iottalk.session import (
+    AGAIN_S,
     GRACE_S,
     LAPSE_S,
     PROBE_S,
@@ -303,6 +304,33 @@ def test_after_a_broker_began_anew(label: str, sign: Callable[[Story], Any], onl
     sign(story)
     story.wait(UNHEARD_S)
     assert story.session.online is online, label
+
+
+def test_nothing_goes_out_before_a_broker_that_began_anew_has_the_topics_again() -> None:
+    """Spec v2, 3: after the ok alone; the broker has forgotten the device's subscriptions."""
+    story = Story().connected()
+    assert story.take(story.session.cut_off()) == [Linked(1, "asked"), Linked(2, "asked")]
+    assert not story.session.may_receive(2)
+    story = Story().connected()
+    story.wait(100)
+    assert story.take(story.session.begun(story.now)) == [Linked(1, "asked"), Linked(2, "asked")]
+    assert story.session.online
+    assert not story.session.may_receive(2)
+    # It comes back without a word that we hear: asked soon, and ready when it answers.
+    assert connects(story.wait(AGAIN_S)) == ["Sensor-I", "Lamp-O"]
+    assert story.answer(2) == [Linked(2, "ok")]
+    assert story.session.may_receive(2)
+
+
+def test_data_from_before_a_broker_began_anew_are_no_answer() -> None:
+    story = Story().connected()
+    story.wait(100)
+    story.take(story.session.begun(story.now))
+    story.data(at=story.now - 1)
+    assert Linked(1, "ok") not in story.out
+    story.wait(GRACE_S)
+    story.data()
+    assert story.out[-1] == Linked(1, "ok")
 
 
 def test_a_device_that_was_offline_is_not_asked_when_we_begin() -> None:

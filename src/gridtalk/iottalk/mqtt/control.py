@@ -117,6 +117,11 @@ class Control:
         """Whether devices of our shards are still to be read."""
         return bool(self._new_shards)
 
+    def connecting(self) -> None:
+        """A connection to the broker is being made: who may be sent to must answer again."""
+        for member in self.members.values():
+            self._do(member, member.session.cut_off())
+
     async def connected(self, subscribe: Subscribe, unsubscribe: Subscribe) -> None:
         """The broker is there, anew: hear all devices again."""
         self._subscribe, self._unsubscribe = subscribe, unsubscribe

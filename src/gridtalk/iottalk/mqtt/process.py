@@ -209,6 +209,7 @@ class DeviceServer:
             with suppress(aiomqtt.MqttError):
                 await client.unsubscribe(list(filters))
 
+        self._control.connecting()  # before anything can go out
         publishing = asyncio.create_task(self._outbox.run(client))
         reaching = asyncio.create_task(self._reach())
         try:

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 3.0
 MOST_JOBS = 200
+_CUT_OFF = "the connection to the device was cut off"
 _RINGS = frozenset({Notice.SEND, Notice.BOUND})
 
 
@@ -123,12 +124,12 @@ class Sending:
         return [send for (send, _), error in zip(messages, errors, strict=True) if not error]
 
     async def _send_jobs(self, ready: dict[int, tuple[Member, list[int]]]) -> None:
-        ways = {}
-        for member, numbers in ready.values():
-            device = member.device
-            for number in numbers:
-                if device.features[number].name == JOB_FEATURE:
-                    ways[device.handle] = topics.odf(device.shard, device.handle, number)
+        ways = {
+            member.device.handle: (member, number)
+            for member, numbers in ready.values()
+            for number in numbers
+            if member.device.features[number].name == JOB_FEATURE
+        }
         while ways and self._certain():
             jobs = await self._database.run(
                 Lane.SEND, device_jobs_take, handles=list(ways), most=MOST_JOBS
@@ -138,12 +139,22 @@ class Sending:
             if len(jobs) < MOST_JOBS:
                 return
 
-    async def _deliver_jobs(self, jobs: Sequence[DeviceJob], ways: dict[str, str]) -> None:
-        errors = await self._outbox.deliver(
-            [(ways[job.handle], data_write(job.values)) for job in jobs]
-        )
+    async def _deliver_jobs(
+        self, jobs: Sequence[DeviceJob], ways: dict[str, tuple[Member, int]]
+    ) -> None:
         outcomes: dict[str, list[DeviceJob]] = {}
-        for job, error in zip(jobs, errors, strict=True):
+        going, messages = [], []
+        for job in jobs:
+            member, number = ways[job.handle]
+            if number in member.ready():
+                topic = topics.odf(member.device.shard, member.device.handle, number)
+                going.append(job)
+                messages.append((topic, data_write(job.values)))
+            else:
+                # While they were read it left, or the broker began anew: it would not hear them.
+                outcomes.setdefault(_CUT_OFF, []).append(job)
+        errors = await self._outbox.deliver(messages)
+        for job, error in zip(going, errors, strict=True):
             outcomes.setdefault(error, []).append(job)
         for error, taken in outcomes.items():
             await self._database.run(Lane.SEND, device_jobs_sent, taken=taken, error=error)

@@ -306,6 +306,54 @@ def test_what_the_broker_did_not_take_waits(play: Play) -> None:
     play(story)
 
 
+def test_nothing_is_lost_in_a_broker_that_began_anew(play: Play) -> None:
+    """It has forgotten the device's topics: values and jobs wait for the answer to CONNECT."""
+
+    async def story(world: World) -> None:
+        await world.begin(known())
+        rows_wait(world)
+        world.online()
+        world.answer_all()
+        world.control.disconnected()
+        world.control.connecting()
+        world.outbox.sent.clear()
+        await world.sending._turn({1})
+        await world.control.connected(world.subscribe, world.unsubscribe)
+        await world.sending._turn({1})
+        assert (world.outbox.sent, outcomes(world)) == ([], [])
+        await world.control._turn()
+        assert world.stored()[-1] == ([True], {(1, "asked"), (2, "asked"), (3, "asked")})
+        world.online()
+        world.answer_all()
+        await world.sending._turn({1})
+        assert len(outcomes(world)) == 2
+
+    play(story)
+
+
+def test_a_job_that_is_read_while_the_connection_breaks_waits_again(play: Play) -> None:
+    async def story(world: World) -> None:
+        await world.begin(known())
+        rows_wait(world)
+        world.online()
+        world.answer_all()
+        world.outbox.sent.clear()
+
+        def take(*, handles: Any, most: int) -> list[DeviceJob]:
+            world.control.connecting()
+            return [JOB]
+
+        world.database.answers["sends_waiting"] = lambda *, device_ids: {}
+        world.database.answers["device_jobs_take"] = take
+        await world.sending._turn({1})
+        assert world.outbox.sent == []
+        ((name, (jobs, error)),) = outcomes(world)
+        assert (name, jobs) == ("device_jobs_sent", [JOB])
+        assert "cut off" in error
+
+    play(story)
+
+
 def test_jobs_are_due_again_when_a_device_comes(play: Play) -> None:
     async def story(world: World) -> None:
         await world.begin(known())
