@@ -141,9 +141,19 @@ def device_render(device: models.Device) -> tree.Rendered:
     return project_load(device).render()
 
 
-def globals_only(library: models.Library | models.DeviceLibrary) -> tree.Library:
-    """A library with nothing but its global variables, for merging these."""
-    return tree.Library(name=library.name, global_variables=_globals(library))
+def globals_only(
+    library: models.Library | models.DeviceLibrary, *, made_with: Iterable[str] = ()
+) -> tree.Library:
+    """A library with nothing but its global variables, for merging these.
+
+    ``made_with`` names the libraries whose variables a device library has in its own.
+    """
+    return tree.Library(
+        name=library.name,
+        is_device_library=isinstance(library, models.DeviceLibrary),
+        global_variables=_globals(library),
+        depends_on=tuple(made_with),
+    )
 
 
 def _globals(

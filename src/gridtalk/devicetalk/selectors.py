@@ -1,11 +1,11 @@
 """Reading: what may be chosen, what a choice brings, and devices."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet
 
 from gridtalk.core.errors import NotFound
 from gridtalk.devicetalk import engine, merge, tree
@@ -20,9 +20,10 @@ from gridtalk.devicetalk.models import (
     LibraryFunction,
     SaFunction,
 )
+from gridtalk.devicetalk.models_base import LIBRARY_SUFFIX
 from gridtalk.devicetalk.rights import is_administrator, visible
-from gridtalk.devicetalk.services.device_spec import Chosen, Df, Use, plain_type
-from gridtalk.devicetalk.services.joining import functions_join, libraries_needed
+from gridtalk.devicetalk.services.device_spec import Chosen, Df, Use, libraries_of, plain_type
+from gridtalk.devicetalk.services.joining import Key, functions_join, key, libraries_needed
 from gridtalk.files.models import File
 from gridtalk.users.models import User
 
@@ -204,10 +205,12 @@ def selection_get(
     chosen: Sequence[Chosen],
     own: Iterable[SaFunction] = (),
     present: tree.GlobalVariables | None = None,
+    had: Sequence[Pool] = (),
 ) -> Selection:
     """What these libraries bring to a device that has ``own`` functions and ``present`` variables.
 
-    Raises as :func:`pools_get`.
+    ``had`` are the libraries that the device was saved with: their variables are not added again,
+    whatever the user made of them. Raises as :func:`pools_get`.
     """
     pools = pools_get(user=user, chosen=chosen)
     plain = [row for row in pools if isinstance(row, Library)]
@@ -216,8 +219,9 @@ def selection_get(
     brought = Library.objects.filter(pk__in=needed).exclude(pk__in=[row.pk for row in plain])
     joined = functions_join(
         own, *(row.functions.select_related("library_ref") for row in device_libraries)
-    ).values()
-    out = [row for row in joined if row.library_ref and row.library_ref.library_id not in needed]
+    )
+    counting = joined.values()
+    out = [row for row in counting if row.library_ref and row.library_ref.library_id not in needed]
     return Selection(
         brought=tuple(brought.order_by("name")),
         library_functions=tuple(
@@ -225,30 +229,81 @@ def selection_get(
             .select_related("library")
             .order_by("name", "library__name")
         ),
-        functions=tuple(sorted((r for r in joined if r not in out), key=lambda row: row.name)),
+        functions=tuple(sorted((r for r in counting if r not in out), key=lambda row: row.name)),
         left_out=tuple(out),
-        presets=presets_get(device_libraries),
+        presets=presets_get(device_libraries, joined, left_out=out),
         global_variables=merge.globals_merge(
             present or tree.GlobalVariables(),
-            [engine.globals_only(row) for row in [*brought.order_by("name"), *pools]],
+            [_globals_load(row) for row in pools],
+            brought=[_globals_load(row) for row in brought.order_by("name")],
+            known=[_globals_load(row) for row in _with_brought(had)],
         ),
     )
 
 
-def presets_get(pools: Iterable[DeviceLibrary]) -> tuple[Df, ...]:
-    """The features that device libraries know, stacked up: per name and type the later one's."""
+def _globals_load(pool: Pool) -> tree.Library:
+    """A library's global variables, and with which libraries' these were made."""
+    if isinstance(pool, Library):
+        return engine.globals_only(pool)
+    made_with = pool.dependency_library.order_by("name")
+    device = Device.objects.filter(
+        user=pool.user_id,
+        basic_file=pool.basic_file_id,
+        name=pool.name.removesuffix(LIBRARY_SUFFIX),
+    ).first()
+    if device is not None:
+        # Dependencies add up, its variables are those of the last saving.
+        names = {row.pk for row in _with_brought(libraries_of(device)) if isinstance(row, Library)}
+        made_with = made_with.filter(pk__in=names)
+    return engine.globals_only(pool, made_with=made_with.values_list("name", flat=True))
+
+
+def _with_brought(pools: Sequence[Pool]) -> list[Pool]:
+    """These, and before them the libraries that come with the device libraries among them."""
+    plain = [row.pk for row in pools if isinstance(row, Library)]
+    needed = libraries_needed(plain, (row for row in pools if isinstance(row, DeviceLibrary)))
+    brought = Library.objects.filter(pk__in=needed).exclude(pk__in=plain).order_by("name")
+    return [*brought, *pools]
+
+
+def presets_get(
+    pools: Iterable[DeviceLibrary],
+    joined: Mapping[Key, SaFunction],
+    *,
+    left_out: Sequence[SaFunction] = (),
+) -> tuple[Df, ...]:
+    """The features that device libraries know, stacked up: per name and type the later one's.
+
+    A feature that a library knows but never set up takes nothing from an earlier one's. Features
+    use the functions that count (``joined``), and none that is left out.
+    """
     found: dict[tuple[str, tree.DfType], Df] = {}
     for pool in pools:
-        for row in pool.devicelibrarydf_set.select_related("df_type").order_by("pk"):
-            uses = DeviceLibraryDfHasSaFunction.objects.filter(device_library_df=row)
-            df_type = plain_type(row.df_type)
-            found[row.name, df_type] = Df(
-                name=row.name,
-                df_type=df_type,
-                uses=tuple(
-                    Use(use.function_id, use.var_setup, use.selected) for use in uses.order_by("pk")
-                ),
+        features = pool.devicelibrarydf_set.select_related("df_type").prefetch_related(
+            Prefetch(
+                "devicelibrarydfhassafunction_set",
+                DeviceLibraryDfHasSaFunction.objects.select_related("function").order_by("pk"),
             )
+        )
+        for row in features.order_by("pk"):
+            df_type = plain_type(row.df_type)
+            uses: dict[int, Use] = {}
+            for use in row.devicelibrarydfhassafunction_set.all():
+                function = joined.get(key(use.function), use.function)
+                same = uses.get(function.pk)
+                if function in left_out:
+                    continue
+                # Of the namesakes' two set-ups that of the function which counts.
+                if same is None or use.function_id == function.pk:
+                    setup = use.var_setup
+                else:
+                    setup = same.var_setup
+                selected = use.selected or (same is not None and same.selected)
+                uses[function.pk] = Use(function.pk, setup, selected)
+            if uses or (row.name, df_type) not in found:
+                found[row.name, df_type] = Df(
+                    name=row.name, df_type=df_type, uses=tuple(uses.values())
+                )
     return tuple(found.values())
 
 

@@ -1,37 +1,26 @@
 """Several libraries together."""
 
-from datetime import UTC, datetime
-
 import pytest
 
-from gridtalk.devicetalk.merge import (
-    dependencies,
-    files_merge,
-    functions_choose,
-    functions_merge,
-    globals_merge,
-    presets_merge,
-)
-from gridtalk.devicetalk.testing_engine import IDF, ODF
-from gridtalk.devicetalk.tree import (
-    DfType,
-    Feature,
-    GlobalVariables,
-    InvalidTree,
-    Library,
-    SaFunction,
-)
+from gridtalk.devicetalk.merge import files_merge, globals_merge
+from gridtalk.devicetalk.tree import GlobalVariables, InvalidTree, Library
 
 
 def library(name: str, text: str = "", *readonly: int) -> Library:
     return Library(name=name, global_variables=GlobalVariables(text, readonly))
 
 
-def function(
-    name: str, day: int | None = None, df_type: DfType = IDF, code: str = ""
-) -> SaFunction:
-    when = datetime(2026, 1, day, tzinfo=UTC) if day else None
-    return SaFunction(name=name, df_type=df_type, code=(code,), updated_at=when)
+def device_library(name: str, text: str, *readonly: int, made_with: tuple[str, ...]) -> Library:
+    return Library(
+        name=name,
+        is_device_library=True,
+        global_variables=GlobalVariables(text, readonly),
+        depends_on=made_with,
+    )
+
+
+METER = library("meter", "#include meter\nMeter m(1000);\nbool on = m.start();", 0, 2)
+EDITED = "#include meter\nint price = 1200;\nMeter m(price);\nbool on = m.start();"
 
 
 def test_blocks_keep_every_line_and_read_only_ones_come_first() -> None:
@@ -64,43 +53,74 @@ def test_two_libraries_with_one_block() -> None:
     assert globals_merge(GlobalVariables(), [library("a", "x"), library("b", "x")]).text == "x"
 
 
-def test_of_two_functions_the_newer_counts() -> None:
-    old, new = function("f", 1, code="old"), function("f", 2, code="new")
-    assert functions_merge([new], [old]) == (new,)
-    assert functions_merge([old], [new]) == (new,)
-    other = function("f", 1, ODF)
-    assert functions_merge([new], [other]) == (new, other)
-    # As old as each other: the later given.
-    twin = function("f", 2, code="twin")
-    assert functions_merge([new], [twin]) == (twin,)
-    unset = function("f", code="unset")
-    assert functions_merge([old], [unset]) == (old,)
+@pytest.mark.parametrize("libraries", [(0, 1), (1, 0)])
+def test_of_equal_blocks_the_read_only_lines_are_kept(libraries: tuple[int, ...]) -> None:
+    given = [library("a", "x\ny", 0), library("b", "x\ny")]
+    merged = globals_merge(GlobalVariables(), [given[number] for number in libraries])
+    assert merged == GlobalVariables("x\ny", (0,))
+    assert globals_merge(GlobalVariables("z\nx\ny"), given).readonly_lines == (1,)
 
 
-def test_functions_of_libraries_that_are_not_chosen_are_left_out() -> None:
-    needs = SaFunction(name="g", df_type=IDF, code=(), library_ref=("dht", "read"))
-    chosen = Library(name="old_library", is_device_library=True, functions=(needs,))
-    merged = functions_choose([function("f")], [chosen], ["relay"])
-    assert [f.name for f in merged.functions] == ["f"]
-    assert merged.left_out == (needs,)
-    assert functions_choose([], [chosen], ["dht"]).functions == (needs,)
+@pytest.mark.parametrize(
+    ("label", "readonly", "repeated"),
+    [
+        ("by its read-only lines, in order", (0, 3), False),
+        ("one of these is the user's own", (0,), True),
+        ("none is read-only", (), True),
+    ],
+)
+def test_an_edited_block_is_there(label: str, readonly: tuple[int, ...], repeated: bool) -> None:
+    merged = globals_merge(GlobalVariables(EDITED, readonly), [METER, library("dht", "int dht;")])
+    assert ("Meter m(1000);" in merged.text) is repeated, label
+    assert merged.text.endswith(f"{EDITED}\nint dht;"), label
 
 
-def test_presets_stack_up() -> None:
-    first = (Feature("A", IDF, "f"), Feature("B", ODF, "g"))
-    second = (Feature("A", IDF, "h"), Feature("A", ODF, "i"), Feature("C", IDF))
-    merged = presets_merge(first, second)
-    assert [(f.name, f.df_type.direction, f.function) for f in merged] == [
-        ("A", "idf", "h"),
-        ("B", "odf", "g"),
-        ("A", "odf", "i"),
-        ("C", "idf", None),
-    ]
+def test_the_read_only_lines_of_another_library_do_not_count() -> None:
+    one, two = library("one", "import time\na = 1", 0), library("two", "import time\nb = 2", 0)
+    merged = globals_merge(GlobalVariables(), [one, two])
+    assert merged == GlobalVariables("import time\na = 1\nimport time\nb = 2", (0, 2))
+    edited = GlobalVariables("import time\na = 7", (0,))
+    assert globals_merge(edited, [one, two], known=[one]).text == (
+        "import time\nb = 2\nimport time\na = 7"
+    )
 
 
-def test_dependencies_of_device_libraries() -> None:
-    device_library = Library(name="d_library", is_device_library=True, depends_on=("dht", "relay"))
-    assert dependencies([library("relay"), device_library]) == ("relay", "dht")
+def test_what_the_device_was_saved_with_is_not_added_again() -> None:
+    pins, newer = library("pins", "pin = 4"), library("dht", "import dht2", 0)
+    present = GlobalVariables("import dht\npin = 5", (0,))
+    assert globals_merge(present, [pins, newer], known=[pins, newer]) == present
+    assert globals_merge(present, [pins, newer]).text == "import dht2\nimport dht\npin = 5\npin = 4"
+
+
+def test_a_device_library_brings_blocks_as_its_maker_left_them() -> None:
+    pins = library("pins", "pin = 4")
+    chosen = device_library("d", f"pin = 5\n{EDITED}", 1, 4, made_with=("meter", "pins"))
+    merged = globals_merge(GlobalVariables(), [chosen], brought=[METER, pins])
+    assert merged == chosen.global_variables
+    # Chosen by themselves too.
+    merged = globals_merge(GlobalVariables(), [METER, chosen], brought=[pins])
+    assert merged == chosen.global_variables
+    # What it depends on, but was not made with the last time.
+    older = library("older", "old = 1")
+    merged = globals_merge(GlobalVariables(), [chosen], brought=[METER, older, pins])
+    assert merged.text == f"pin = 5\n{EDITED}\nold = 1"
+
+
+def test_device_libraries_that_hold_one_library() -> None:
+    """Its block comes once; what else they hold comes too."""
+    relay = library("relay", "#include relay\nRelay r(1);", 0)
+    one = device_library("one", f"{EDITED}\nint one;", 0, 3, made_with=("meter",))
+    two = device_library(
+        "two", f"#include relay\nRelay r(2);\n{METER.global_variables.text}\nint two;", 0, 2, 4,
+        made_with=("meter", "relay"),
+    )  # fmt: skip
+    merged = globals_merge(GlobalVariables(), [one, two], brought=[METER, relay])
+    assert merged.text == f"{EDITED}\nint one;\n#include relay\nRelay r(2);\nint two;"
+    assert merged.readonly_lines == (0, 3, 5)
+    # Nothing but what is there.
+    third = device_library("third", METER.global_variables.text, 0, 2, made_with=("meter",))
+    assert globals_merge(merged, [third], brought=[METER]) == merged
+    assert globals_merge(merged, [third, two], brought=[METER, relay], known=[METER]) == merged
 
 
 def test_files_that_differ_are_named() -> None:

@@ -56,7 +56,7 @@ def device_restore(
         source_project=source_project,
         source_device_object=source_device_object,
     )
-    return device_save(user=user, spec=spec, device=device, revision=revision)
+    return device_save(user=user, spec=spec, device=device, revision=revision, restoring=True)
 
 
 def _basic_file(then: dict[str, Any]) -> BasicFile:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -17,8 +17,10 @@ from gridtalk.devicetalk.models import (
     Library,
 )
 from gridtalk.devicetalk.models_base import LIBRARY_SUFFIX, LONGEST_NAME
+from gridtalk.devicetalk.rights import is_administrator, visible
 from gridtalk.devicetalk.tree import DfType as PlainType
 from gridtalk.devicetalk.tree import Direction
+from gridtalk.users.models import User
 
 #: The longest pause between two pushes, in seconds: a day.
 LONGEST_PUSH_S = 86_400.0
@@ -79,6 +81,18 @@ class DeviceSpec:
     source_device_object: str = ""
 
 
+def choice_of(row: Library | DeviceLibrary) -> Chosen:
+    """A library or device library as it is chosen."""
+    return Chosen("L" if isinstance(row, Library) else "D", row.pk)
+
+
+def libraries_of(device: Device) -> list[Library | DeviceLibrary]:
+    """The libraries that a stored device chose, in the order of choice."""
+    rows = device.devicehaslibrary_set.select_related("library", "device_library")
+    both = ((row.library, row.device_library) for row in rows.order_by("order"))
+    return [found for pair in both for found in pair if found is not None]
+
+
 def spec_of(device: Device) -> DeviceSpec:
     """A stored device as it would be handed in again."""
     rows = DeviceDfHasSaFunction.objects.filter(device_df__device=device).order_by("pk")
@@ -96,12 +110,7 @@ def spec_of(device: Device) -> DeviceSpec:
         dfs=tuple(
             Df(df.name, plain_type(df.df_type), df.in_use, tuple(uses.get(df.pk, ()))) for df in dfs
         ),
-        libraries=tuple(
-            Chosen("L", row.library_id)
-            if row.library_id is not None
-            else Chosen("D", row.device_library_id or 0)
-            for row in device.devicehaslibrary_set.order_by("order")
-        ),
+        libraries=tuple(choice_of(row) for row in libraries_of(device)),
         functions=tuple(device.functions.order_by("pk").values_list("pk", flat=True)),
         global_var_setup=device.global_var_setup,
         gvs_readonly_lines=tuple(device.gvs_readonly_lines),
@@ -182,21 +191,104 @@ def _twice(what: str, names: Iterable[str]) -> list[str]:
     return [f"the {what} {name} is there twice" for name in sorted(counts) if counts[name] > 1]
 
 
-def readonly_problems(spec: DeviceSpec, libraries: Sequence[Library | DeviceLibrary]) -> list[str]:
-    """The libraries' read-only global variables that the device changed or lacks."""
-    lines = spec.global_var_setup.split("\n")
-    numbers = sorted(set(spec.gvs_readonly_lines))
-    # Those beyond the end are a problem of their own (plain_problems).
-    given = [lines[number] for number in numbers if 0 <= number < len(lines)]
+@dataclass(frozen=True)
+class Before:
+    """What a device was saved with: its read-only global variables, and its libraries.
+
+    ``libraries`` have their read-only lines as they are now: a library may change while devices
+    that use it stay as they are.
+    """
+
+    readonly: tuple[str, ...]
+    libraries: Mapping[Chosen, tuple[str, ...]]
+
+
+def before_of(device: Device) -> Before:
+    """What a stored device was saved with."""
+    return Before(
+        readonly=_readonly_texts(device.global_var_setup, device.gvs_readonly_lines),
+        libraries={
+            choice_of(row): _readonly_texts(row.global_var_setup, row.gvs_readonly_lines)
+            for row in libraries_of(device)
+        },
+    )
+
+
+def before_alike(user: User | None, spec: DeviceSpec) -> Before | None:
+    """What a device which the user sees was saved with, where the new one is to have the same.
+
+    So a copy of a device can be saved as that one is, though its libraries changed since.
+    """
+    if not spec.libraries or not spec.gvs_readonly_lines:
+        return None
+    rows = Device.objects.filter(
+        basic_file=spec.basic_file,
+        global_var_setup=spec.global_var_setup,
+        gvs_readonly_lines=sorted(set(spec.gvs_readonly_lines)),
+    )
+    if not is_administrator(user):
+        rows = rows.filter(visible(user))
+    alike = map(before_of, rows.order_by("pk").iterator())
+    return next((row for row in alike if {*row.libraries} == {*spec.libraries}), None)
+
+
+def readonly_problems(
+    spec: DeviceSpec,
+    libraries: Sequence[Library | DeviceLibrary],
+    before: Before | None = None,
+) -> list[str]:
+    """The libraries' read-only global variables that the device changed or lacks.
+
+    Where a library changed since the device was saved (``before``), the lines of then may stay:
+    those of now are asked for where it is chosen anew.
+    """
+    given = _readonly_texts(spec.global_var_setup, spec.gvs_readonly_lines)
     found = []
     for library in libraries:
-        theirs = library.global_var_setup.split("\n")
-        rest = iter(given)
-        for number in library.gvs_readonly_lines:
-            if theirs[number] not in rest:
-                found.append(
-                    f"the global variables lack the read-only line “{theirs[number].strip()[:80]}” "
-                    f"of {library.name}; put it back, or choose the library anew"
-                )
-                break
+        lacking = _lacking(given, library)
+        if not lacking:
+            continue
+        how = "choose the library anew"
+        if before and choice_of(library) in before.libraries and _lacking(before.readonly, library):
+            lacking = _taken_out(given, before, spec.libraries)
+            if not lacking:
+                continue
+            how = "take the library out, save, and choose it anew"
+        found.append(
+            f"the global variables lack the read-only line “{lacking[0].strip()[:80]}” of "
+            f"{library.name}; put it back, or {how}"
+        )
     return found
+
+
+def _readonly_texts(text: str, numbers: Iterable[int]) -> tuple[str, ...]:
+    lines = text.split("\n")
+    # Those beyond the end are a problem of their own (plain_problems).
+    return tuple(lines[number] for number in sorted(set(numbers)) if 0 <= number < len(lines))
+
+
+def _lacking(given: Iterable[str], library: Library | DeviceLibrary) -> list[str]:
+    """The library's read-only lines that are not given, from the first one that fails.
+
+    A library's lines keep their order. In a device library's stand those of several libraries,
+    which another choice brings in another order.
+    """
+    awaited = _readonly_texts(library.global_var_setup, library.gvs_readonly_lines)
+    if isinstance(library, DeviceLibrary):
+        return _missing(awaited, given)
+    rest = iter(given)
+    for number, line in enumerate(awaited):
+        if line not in rest:
+            return list(awaited[number:])
+    return []
+
+
+def _taken_out(given: Iterable[str], before: Before, chosen: Iterable[Chosen]) -> list[str]:
+    """The read-only lines that went, though no library that brought them was taken out."""
+    gone = {*before.libraries} - {*chosen}
+    free = {line for one in gone for line in before.libraries[one]}
+    return [line for line in _missing(before.readonly, given) if line not in free]
+
+
+def _missing(awaited: Iterable[str], given: Iterable[str]) -> list[str]:
+    return list((Counter(awaited) - Counter(given)).elements())

@@ -25,6 +25,8 @@ from gridtalk.devicetalk.services.device_library import device_library_make
 from gridtalk.devicetalk.services.device_spec import (
     DeviceSpec,
     Df,
+    before_alike,
+    before_of,
     plain_problems,
     plain_type,
     readonly_problems,
@@ -55,14 +57,16 @@ def device_save(
     spec: DeviceSpec,
     device: Device | None = None,
     revision: int | None = None,
+    restoring: bool = False,
 ) -> DeviceSaved:
     """Save a new device of that user, or a change of ``device``, and its device library.
 
-    ``revision`` is the one which the user began with. Features of the device model that the spec
-    lacks are added, not in use. Raises :class:`UserError` with everything that is wrong in one
-    message; :class:`DeviceChanged` where somebody else saved the device since; :class:`Conflict`
-    where the user has another device of that name; :class:`NotAllowed`, :class:`NotFound` where the
-    device is not the user's.
+    ``revision`` is the one which the user began with. ``restoring`` takes an earlier version's
+    global variables as they were, whatever the libraries' read-only lines are now. Features of the
+    device model that the spec lacks are added, not in use. Raises :class:`UserError` with all
+    that is wrong in one message; :class:`DeviceChanged` where somebody else saved the device since;
+    :class:`Conflict` where the user has another device of that name; :class:`NotAllowed`,
+    :class:`NotFound` where the device is not the user's.
     """
     if device is not None:
         device = device_lock(user=user, device=device, revision=revision)
@@ -72,7 +76,9 @@ def device_save(
     functions = _functions(user, spec, problems)
     left_out = _left_out(libraries, functions)
     problems += _use_problems(spec, functions, left_out)
-    problems += readonly_problems(spec, libraries)
+    if not restoring:
+        before = before_of(device) if device is not None else before_alike(user, spec)
+        problems += readonly_problems(spec, libraries, before)
     if problems:
         raise UserError(f"{spec.name[:100] or 'the device'}: {'; '.join(problems)}")
     device = _row_save(user, spec, device)
