@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import LazySettings
@@ -86,19 +87,64 @@ def test_a_text_too_long_for_us_does_not_make_kannel_ask_again(http: Client) -> 
 @pytest.mark.parametrize(
     "query",
     [
-        pytest.param("", id="nothing"),
         pytest.param("from=&text=", id="empty"),
         pytest.param("text=%FF%FE%00", id="broken encoding"),
         pytest.param("from=1&text=%", id="a broken percent sign"),
         pytest.param("from=1&text=a&charset=undefined", id="a charset that raises"),
         pytest.param("from=%00&text=%00&id=%00", id="NUL"),
         pytest.param("from=1&text=a&ts=-99999999999999999999", id="a time that is none"),
-        pytest.param("from=" + "9" * 9000 + "&id=" + "x" * 9000, id="long fields"),
+        pytest.param("text=&from=" + "9" * 9000 + "&id=" + "x" * 9000, id="long fields"),
     ],
 )
 def test_bad_kannel_input_is_stored_and_answered_200(http: Client, query: str) -> None:
     assert kannel_get(http, kannel().pk, query).status_code == 200
     assert IncomingMessage.objects.count() == 1
+
+
+def test_a_post_url_is_read_as_kannel_posts(http: Client) -> None:
+    """Kannel's own words (``fixtures/posted.json``), with the id in the query."""
+    answer = http.generic(
+        "POST",
+        f"/sms/kannel/{kannel().pk}/in?key={KEY}&id=k-1",
+        "₦ solde".encode("utf-16-be"),
+        content_type='text/plain; charset="UTF-16BE"',
+        headers={"X-Kannel-From": NUMBER, "X-Kannel-To": "444", "X-Kannel-Coding": "2"},
+    )
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert (only().number, only().text, only().provider_id) == (NUMBER, "₦ solde", "k-1")
+
+
+@pytest.mark.parametrize("content_type", [FORM, "multipart/form-data"])
+def test_a_form_at_kannels_address_is_read(http: Client, content_type: str) -> None:
+    address = f"/sms/kannel/{kannel().pk}/in?key={KEY}"
+    fields = {"from": NUMBER, "text": "bal 1 é"}
+    if content_type == FORM:
+        answer = http.post(address, urlencode(fields), content_type=FORM)
+    else:
+        answer = http.post(address, fields)
+    assert answer.status_code == 200
+    assert (only().number, only().text) == (NUMBER, "bal 1 é")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("from=%2B22370008888&txt=bal+1", id="another name"),
+        pytest.param("", id="nothing"),
+        pytest.param("from=1", id="only a sender"),
+    ],
+)
+def test_kannel_input_without_a_text_is_kept_for_the_operator_and_asked_for_again(
+    http: Client, query: str
+) -> None:
+    interface = kannel()
+    for _ in range(3):
+        assert kannel_get(http, interface.pk, query).status_code == 400
+    assert not IncomingMessage.objects.exists()
+    (line,) = logged()
+    assert line.startswith(f"/sms/kannel/{interface.pk}/in 400 from 127.0.0.1: there is no text")
+    assert line.endswith(f"it said: {query or 'nothing'}")
+    assert KEY not in line
 
 
 # --- Who may call -------------------------------------------------------------------------------
@@ -155,12 +201,12 @@ def test_a_change_of_an_interface_works_after_two_seconds(
     http: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interface = kannel()
-    assert kannel_get(http, interface.pk, "from=1").status_code == 200
+    assert kannel_get(http, interface.pk, "from=1&text=a").status_code == 200
     CommunicationInterface.objects.update(active=False)
-    assert kannel_get(http, interface.pk, "from=1").status_code == 200
+    assert kannel_get(http, interface.pk, "from=1&text=a").status_code == 200
     real = callers.time.monotonic
     monkeypatch.setattr(callers.time, "monotonic", lambda: real() + callers.REMEMBERED_S)
-    assert kannel_get(http, interface.pk, "from=1").status_code == 403
+    assert kannel_get(http, interface.pk, "from=1&text=a").status_code == 403
 
 
 def test_an_interface_without_a_key_lets_nobody_in(http: Client) -> None:
@@ -272,11 +318,14 @@ def test_a_missing_number_is_stored_as_refused(http: Client, body: str, content_
         pytest.param(b"x", "multipart/form-data", 400, id="multipart without a boundary"),
         pytest.param(b"x", "multipart/form-data; boundary=" + "b" * 300, 400, id="a long boundary"),
         pytest.param(b"number=1&message=\xff\xfe\x00", FORM, 200, id="broken encoding"),
-        pytest.param(b"\x00\x01\x02", "application/octet-stream", 200, id="octets"),
+        pytest.param(b"\x00\x01\x02", "application/octet-stream", 400, id="octets"),
+        pytest.param(b'{"number":223,"message":[1]}', "application/json", 400, id="a list"),
+        pytest.param(b"number=1&mesage=bal", FORM, 400, id="another name"),
+        pytest.param(b"number=1&message=", FORM, 200, id="an empty text"),
         pytest.param(b"number=1&message=a", "", 200, id="no content type"),
         pytest.param(b"number=1&message=a", "text/plain; charset=nonsense", 200, id="odd charset"),
-        pytest.param(b"", FORM, 200, id="nothing"),
-        pytest.param(b"&" * 250_000, FORM, 200, id="only separators"),
+        pytest.param(b"", FORM, 400, id="nothing"),
+        pytest.param(b"&" * 250_000, FORM, 400, id="only separators"),
     ],
 )
 def test_bad_bodies_have_a_defined_answer(

@@ -5,7 +5,8 @@ comes 200. Bad input gets a defined answer and is kept for the operator; it neve
 
 ====  ============================================================================================
 200   stored (or stored before); a text without a number is stored as refused
-400   the body claims a form that it has not
+400   the body claims a form that it has not, or there is no text, not even an empty one: nothing
+      is stored but a line for the operator, and providers try again
 403   the key is missing or wrong, or the interface is not active
 404   no such message of this interface
 405   a method that the address does not take
@@ -42,7 +43,7 @@ from gridtalk.messaging.services import (
     polled_message_remove,
     polled_messages_take,
 )
-from gridtalk.messaging.wire import InboundRequest, InboundSms
+from gridtalk.messaging.wire import FORM, MOST_FIELDS, InboundRequest, InboundSms, form_fields
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def kannel_inbound(request: HttpRequest, interface_id: int) -> HttpResponse:
     is stored cut and refused, and answered 200.
     """
     caller = caller_by_id(request, interface_id, address="/sms/kannel/in")
-    sms = provider("kannel").parse_inbound(_inbound_request(request, caller))
+    sms = _inbound_sms(request, caller, provider("kannel").parse_inbound)
     receive(interface_id=caller.interface_id, region=caller.region, sms=sms, cut=True)
     return HttpResponse()
 
@@ -121,15 +122,7 @@ def netbook_inbound(request: HttpRequest) -> HttpResponse:
 
 
 def _generic(request: HttpRequest, caller: Caller) -> HttpResponse:
-    address = request.path_info
-    try:
-        wanted = _inbound_request(request, caller)
-        sms = generic.parse_inbound(wanted)
-    except TooLarge:
-        raise
-    except UserError as error:
-        refused_note(request, caller.interface_id, address=f"{address} 400", reason=str(error))
-        raise
+    sms = _inbound_sms(request, caller, generic.parse_inbound)
     try:
         stored = receive(interface_id=caller.interface_id, region=caller.region, sms=sms)
     except TooLarge as error:
@@ -172,24 +165,54 @@ def _query(request: HttpRequest) -> bytes:
     return str(request.META.get("QUERY_STRING", "")).encode("latin-1", "replace")
 
 
+def _inbound_sms(
+    request: HttpRequest, caller: Caller, parse: Callable[[InboundRequest], InboundSms]
+) -> InboundSms:
+    """What the request says; where it cannot be read, the operator finds what came."""
+    wanted = InboundRequest(query=_query(request))
+    try:
+        wanted = _inbound_request(request, caller)
+        return parse(wanted)
+    except TooLarge:
+        raise
+    except UserError as error:
+        refused_note(
+            request,
+            caller.interface_id,
+            address=f"{request.path_info} {error.status}",
+            reason=f"{error}; it said: {_said(wanted)}",
+        )
+        raise
+
+
+def _said(wanted: InboundRequest) -> str:
+    """The beginnings of query and body as they came, without the key."""
+    pairs = wanted.query.split(b"&", MOST_FIELDS)
+    query = b"&".join(pair for pair in pairs if "key" not in form_fields(pair))
+    beginnings = (part[:BEGINNING].decode("utf-8", "replace") for part in (query, wanted.body))
+    return " ".join(part for part in beginnings if part) or "nothing"
+
+
 def _inbound_request(request: HttpRequest, caller: Caller) -> InboundRequest:
     """The request for a wire. Raises :class:`UserError` where its body cannot be read."""
+    query, headers = _query(request), request.headers
     if request.method == "GET":
-        return InboundRequest(query=_query(request))
+        return InboundRequest(query, headers=headers)
     length = str(request.META.get("CONTENT_LENGTH") or "")
     if not length and request.headers.get("Transfer-Encoding"):
         # WSGI cannot read it, and an empty text must not be stored instead.
         raise LengthRequired("send the body with its Content-Length")
+    kind = headers.get("Content-Type", "")
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if length.isdigit() and int(length) > limit:
-        peeked = InboundRequest(_query(request), _peek(request), request.content_type or "")
+        peeked = InboundRequest(query, _peek(request), kind)
         reason = f"the body has {length} bytes; at most {limit} are taken"
         _too_large_note(request, caller, _beginning(peeked), reason)
         raise TooLarge(reason)
     try:
         if request.content_type == "multipart/form-data":
-            return InboundRequest(query=_query(request), body=request.POST.urlencode().encode())
-        return InboundRequest(_query(request), request.body, request.content_type or "")
+            return InboundRequest(query, request.POST.urlencode().encode(), FORM, headers)
+        return InboundRequest(query, request.body, kind, headers)
     except UnreadablePostError as error:
         raise UserError("the body ended before its length") from error
     except (MultiPartParserError, SuspiciousOperation) as error:

@@ -235,11 +235,12 @@ def polled_messages_take(*, interface_id: int, most: int = 200) -> list[Message]
 def messages_expire() -> int:
     """Give up the messages that waited longer than ``MESSAGE_LIFETIME``; how many there were.
 
-    What a bridge was handed and never confirmed may have been sent: that is ``UNKNOWN``.
+    What waits for a device is left alone: credit is sent when the device is back, and the job of
+    anything else gives up long before. What a bridge was handed and never confirmed may have been sent: that is ``UNKNOWN``.
     """
     oldest = clock.now() - settings.MESSAGE_LIFETIME
     late = Message.objects.filter(created_at__lte=oldest).filter(
-        Q(state=State.QUEUED)
+        Q(state=State.QUEUED) & ~Q(communication_interface__kind__in=kinds(Way.DEVICES))
         | Q(state=State.SENDING, communication_interface__kind__in=kinds(Way.POLLED))
     )
     count = 0

@@ -14,6 +14,8 @@ from gridtalk.core.errors import UserError
 LONGEST_DETAIL = 200
 #: More fields than any provider sends; what stands behind them is not looked at.
 MOST_FIELDS = 100
+#: The type of a body of fields.
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,10 @@ class InboundRequest:
 
     query: bytes = b""
     body: bytes = b""
+    #: The whole header, with its charset.
     content_type: str = ""
+    #: The others, by their names as a :class:`collections.abc.Mapping` that may ignore the case.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Report(StrEnum):
@@ -130,6 +135,11 @@ def shortened(text: str) -> str:
     return line if len(line) <= LONGEST_DETAIL else f"{line[: LONGEST_DETAIL - 1]}…"
 
 
+def media_type(request: InboundRequest) -> str:
+    """What the request says that its body is, without parameters and in lower case."""
+    return request.content_type.partition(";")[0].strip().lower()
+
+
 def form_fields(raw: bytes) -> dict[str, bytes]:
     """The fields of a query string or form, percent-decoded but not yet text.
 
@@ -154,7 +164,7 @@ def request_fields(request: InboundRequest) -> dict[str, bytes]:
     Raises :class:`UserError` where the body says it is JSON and is none, or is no object.
     """
     found: dict[str, bytes] = {}
-    kind = request.content_type.partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind == "application/json" or (
         not kind.startswith("multipart/") and request.body.lstrip()[:1] == b"{"
     ):

@@ -71,8 +71,9 @@ class Provider:
     def parse_inbound(self, request: InboundRequest) -> InboundSms:
         """The text that the provider brings to its own inbound address.
 
-        Raises :class:`UserError` where the request is none of the provider's. Missing parts are no
-        error: a missing number is stored as such. Only providers with an address of their own.
+        Raises :class:`UserError` where the request is none of the provider's, and where it has no
+        text, not even an empty one: to take that for an empty text would lose what was meant.
+        Other missing parts are no error. Only providers with an address of their own.
         """
         raise NotImplementedError(f"{self.label} has no inbound address of its own")
 

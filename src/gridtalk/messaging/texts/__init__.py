@@ -6,6 +6,7 @@ GSM-7 segment with the largest real values (``test_texts.py`` holds it). So Fren
 letters that GSM 03.38 lacks: the wording avoids them, no accent is dropped.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from string import Formatter
@@ -21,10 +22,17 @@ LANGUAGES = tuple(CATALOGUES)
 KEYS = tuple(en.CATALOGUE.texts)
 
 
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """An amount that no meter has said; texts say so."""
+
+    amount: Decimal
+
+
 def render(lang: str, key: str, **values: object) -> str:
     """The text ``key`` in a language, with its values.
 
-    An amount (``credit``, ``amount``: Decimal) gets two decimals, ``wh`` (Decimal or int, Wh) none,
+    An amount (``credit``, ``amount``: Decimal, or :class:`Estimated`) gets two decimals, ``wh`` (Decimal or int, Wh) none,
     a time (datetime, in the zone in which it is to be read) the language's months, ``status`` (0 or
     1) its word for off and on; other values are shown as they are. ``{languages}``, the codes of
     all languages, needs no value. Values which the text does not use are left out. Raises
@@ -55,6 +63,8 @@ def _shown(catalogue: Catalogue, name: str, value: object) -> str:
         return catalogue.on if value else catalogue.off
     if name == "wh" and isinstance(value, Decimal):
         return f"{value.to_integral_value(rounding=ROUND_HALF_EVEN):f}"
+    if isinstance(value, Estimated):
+        return catalogue.estimated.format(money.shown(value.amount))
     if isinstance(value, Decimal):
         return money.shown(value)
     if isinstance(value, datetime):

@@ -6,6 +6,7 @@ CATALOGUE = Catalogue(
     months=("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     off="off",
     on="on",
+    estimated="about {} (estimated)",
     texts={
         # Answers.
         "balance": "Account {account}: credit {credit}. Last report {time}.",
@@ -22,6 +23,9 @@ CATALOGUE = Catalogue(
         ),
         "turn_on_done": "Account {account}: power is now {status}. Credit {credit}.",
         "turn_off_done": "Account {account}: power is now {status}. Credit {credit}.",
+        "switch_superseded": (
+            "Account {account}: your request to switch power on or off was replaced by a newer one."
+        ),
         "contact_changed": "Account {account}: phone number changed. Old: {old}, new: {new}.",
         "contact_ask": (
             "{phone} asks to become the phone of account {account}. To agree, send from here: "

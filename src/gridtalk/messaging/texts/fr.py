@@ -19,6 +19,7 @@ CATALOGUE = Catalogue(
     ),
     off="coupé",
     on="allumé",
+    estimated="environ {} (estimation)",
     texts={
         # Answers.
         "balance": "Compte {account}: crédit {credit}. Dernier relevé le {time}.",
@@ -39,6 +40,10 @@ CATALOGUE = Catalogue(
         ),
         "turn_on_done": "Compte {account}: courant {status}. Crédit {credit}.",
         "turn_off_done": "Compte {account}: courant {status}. Crédit {credit}.",
+        "switch_superseded": (
+            "Compte {account}: votre demande d'allumer ou de couper le courant a été remplacée "
+            "par une demande plus récente."
+        ),
         "contact_changed": (
             "Compte {account}: numéro de téléphone changé. Ancien: {old}, nouveau: {new}."
         ),

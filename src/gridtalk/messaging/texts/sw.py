@@ -7,6 +7,7 @@ CATALOGUE = Catalogue(
     # Both agree with umeme (electricity), which stands before {status} everywhere.
     off="umezimwa",
     on="umewashwa",
+    estimated="takriban {} (makadirio)",
     texts={
         # Answers.
         "balance": "Akaunti {account}: salio ni {credit}. Ripoti ya mwisho {time}.",
@@ -26,6 +27,10 @@ CATALOGUE = Catalogue(
         ),
         "turn_on_done": "Akaunti {account}: umeme {status}. Salio ni {credit}.",
         "turn_off_done": "Akaunti {account}: umeme {status}. Salio ni {credit}.",
+        "switch_superseded": (
+            "Akaunti {account}: ombi lako la kuwasha au kuzima umeme limebadilishwa na ombi "
+            "jipya zaidi."
+        ),
         "contact_changed": (
             "Akaunti {account}: namba ya simu imebadilishwa. Ya zamani: {old}, mpya: {new}."
         ),

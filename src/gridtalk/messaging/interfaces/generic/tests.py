@@ -28,8 +28,7 @@ FORM = "application/x-www-form-urlencoded"
         ),
         pytest.param(InboundRequest(body=b"number=&from=2&text=t"), "2", "t", "", id="empty"),
         pytest.param(InboundRequest(query=b"message=bal"), "", "bal", "", id="no number"),
-        pytest.param(InboundRequest(query=b"number=1"), "1", "", "", id="no text"),
-        pytest.param(InboundRequest(), "", "", "", id="nothing"),
+        pytest.param(InboundRequest(query=b"number=1&text"), "1", "", "", id="an empty text"),
         pytest.param(
             InboundRequest(query=b"number=+22370008888&message=a"),
             " 22370008888", "a", "", id="a plus that became a space",
@@ -47,22 +46,42 @@ FORM = "application/x-www-form-urlencoded"
             "1", "a", "", id="JSON with a byte order mark",
         ),
         pytest.param(
-            InboundRequest(body=b'{"number":["1"],"message":{"a":1},"text":true}'),
-            "", "", "", id="JSON with other types",
+            InboundRequest(body=b'{"number":["1"],"message":{"a":1},"text":2}'),
+            "", "2", "", id="JSON with other types",
         ),
         pytest.param(
             InboundRequest(body=b'{"number":"1","message":"\\ud800"}'),
             "1", "?", "", id="JSON with half a pair",
         ),
         pytest.param(
-            InboundRequest(query=b"&".join([b"x=1"] * MOST_FIELDS) + b"&number=1"),
-            "", "", "", id="too many fields",
+            InboundRequest(query=b"text=a&" + b"&".join([b"x=1"] * MOST_FIELDS) + b"&number=1"),
+            "", "a", "", id="too many fields",
         ),
     ],
 )  # fmt: skip
 def test_inbound(request_: InboundRequest, number: str, text: str, uuid: str) -> None:
     sms = parse_inbound(request_)
     assert (sms.number, sms.text, sms.provider_id) == (number, text, uuid)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(InboundRequest(), id="nothing"),
+        pytest.param(InboundRequest(query=b"number=1"), id="no text"),
+        pytest.param(InboundRequest(query=b"number=1&mesage=bal"), id="another name"),
+        pytest.param(InboundRequest(body=b"\x00\x01"), id="octets"),
+        pytest.param(InboundRequest(body=b'{"number":223,"message":[1]}'), id="a list"),
+        pytest.param(InboundRequest(body=b'{"number":1,"message":null,"text":true}'), id="null"),
+        pytest.param(
+            InboundRequest(query=b"&".join([b"x=1"] * MOST_FIELDS) + b"&text=1"),
+            id="behind too many fields",
+        ),
+    ],
+)
+def test_a_request_without_a_text_is_refused(request_: InboundRequest) -> None:
+    with pytest.raises(UserError, match="no text in it"):
+        parse_inbound(request_)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from gridtalk.messaging.wire import (
 
 
 class Kannel(Provider):
-    """A Kannel smsbox: pushed by GET, reports by GET, inbound by GET."""
+    """A Kannel smsbox: pushed by GET, reports by GET, inbound by GET or as it posts."""
 
     kind = "kannel"
     label = "Kannel"

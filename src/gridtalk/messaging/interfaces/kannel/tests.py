@@ -3,14 +3,21 @@
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 from uuid import UUID
 
 import pytest
 
 from gridtalk.core.errors import UserError
 from gridtalk.messaging.interfaces.kannel import wire
-from gridtalk.messaging.wire import HttpResponse, InboundRequest, OutboundSms, Outcome, Report
+from gridtalk.messaging.wire import (
+    FORM,
+    HttpResponse,
+    InboundRequest,
+    OutboundSms,
+    Outcome,
+    Report,
+)
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MESSAGE = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
@@ -144,8 +151,7 @@ def test_captured_inbound(entry: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("query", "number", "text", "provider_id"),
     [
-        pytest.param(b"", "", "", "", id="nothing"),
-        pytest.param(b"&&=&==", "", "", "", id="only separators"),
+        pytest.param(b"text", "", "", "", id="an empty text and nothing else"),
         pytest.param(b"from=+223700&text=a", " 223700", "a", "", id="a plus that became a space"),
         pytest.param(b"from=1&coding=2&text=%00a%00b", "1", "ab", "", id="no charset, coding 2"),
         pytest.param(b"from=1&charset=idna&text=a", "1", "a", "", id="a codec that is no charset"),
@@ -163,6 +169,97 @@ def test_malformed_inbound_is_read_as_far_as_it_goes(
     sms = wire.parse_inbound(InboundRequest(query=query))
     assert (sms.number, sms.text, sms.provider_id) == (number, text, provider_id)
     assert sms.sent_at is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"&&=&==", id="only separators"),
+        pytest.param(b"from=1&txt=bal&id=x", id="another name"),
+    ],
+)
+def test_a_request_without_a_text_is_refused(query: bytes) -> None:
+    with pytest.raises(UserError, match="no text in it"):
+        wire.parse_inbound(InboundRequest(query=query))
+
+
+POSTED = {
+    **TEXTS,
+    "8-bit data": ("+22370008888", "\x00\x01bal"),
+    "a name as sender": ("AIRTEL", "(l76ZE0#E,36I,894,3U3Y#)"),
+    "two parts": ("+22370008888", "a" * 153 + "b" * 20),
+    "UCS-2, mo-recode = true": ("+22370008888", "₦ solde é 漢字 😀"),
+    "UCS-2, mo-recode = false": ("+22370008888", "₦ solde é 漢字 😀"),
+}
+
+
+def posted(entry: dict[str, Any], query: bytes = b"key=k") -> InboundRequest:
+    body = unquote_to_bytes(entry["body"])
+    return InboundRequest(query, body, entry["content_type"], entry["headers"])
+
+
+@pytest.mark.parametrize("entry", fixture("posted.json"), ids=lambda e: str(e["label"]))
+def test_captured_posts(entry: dict[str, Any]) -> None:
+    sms = wire.parse_inbound(posted(entry))
+    assert (sms.number, sms.text) == POSTED[entry["label"]]
+    assert sms.provider_id == ""
+    assert sms.sent_at is not None
+    # What the query of the post-url says counts before the headers; the text is the body.
+    sms = wire.parse_inbound(posted(entry, b"id=k-1&from=7&ts=1795447363&text=&charset=UTF-16BE"))
+    assert (sms.number, sms.text, sms.provider_id) == ("7", POSTED[entry["label"]][1], "k-1")
+    assert sms.sent_at.isoformat().startswith("2026-11-23T15:")
+
+
+@pytest.mark.parametrize(
+    ("request_", "number", "text"),
+    [
+        pytest.param(
+            InboundRequest(b"from=1", b"bal 2", "text/plain"), "1", "bal 2", id="only the text"
+        ),
+        pytest.param(InboundRequest(b"from=1", b"bal 2"), "1", "bal 2", id="no type"),
+        pytest.param(
+            InboundRequest(b"from=1&text=a", b"", "text/plain"), "1", "a", id="an empty body"
+        ),
+        pytest.param(
+            InboundRequest(b"from=1", b"caf\xe9", "text/plain; charset=nonsense"),
+            "1", "caf\ufffd", id="a charset that is none",
+        ),
+        pytest.param(
+            InboundRequest(b"from=1", b"\x00a", "text/plain", {"X-Kannel-Coding": "2"}),
+            "1", "a", id="no charset, coding 2",
+        ),
+        pytest.param(
+            InboundRequest(b"key=k", b"from=%2B1&text=bal+2", FORM), "+1", "bal 2", id="a form"
+        ),
+        pytest.param(
+            InboundRequest(b"from=9&text=b", b"from=1&text=a", FORM),
+            "1", "a", id="a form counts before the query",
+        ),
+        pytest.param(
+            InboundRequest(b"text=a", headers={"X-Kannel-From": "1"}),
+            "1", "a", id="a header beside a query",
+        ),
+        pytest.param(InboundRequest(b"", b"bal 2", "text/plain"), "", "bal 2", id="no sender"),
+    ],
+)  # fmt: skip
+def test_other_posts(request_: InboundRequest, number: str, text: str) -> None:
+    sms = wire.parse_inbound(request_)
+    assert (sms.number, sms.text) == (number, text)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (InboundRequest(b"from=1", b"", "text/plain"), "no text in it"),
+        (InboundRequest(b"", b"from=1&txt=a", FORM), "no text in it"),
+        (InboundRequest(b"", b'{"from":"1","text":"a"}', "application/json"), "application/json"),
+        (InboundRequest(b"from=1", b"<message/>", "x" * 900), "xxx”"),
+    ],
+)
+def test_other_posts_without_a_text_are_refused(request_: InboundRequest, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        wire.parse_inbound(request_)
 
 
 @pytest.mark.parametrize("entry", fixture("reports.json"), ids=lambda e: str(e["label"]))

@@ -12,6 +12,7 @@ from gridtalk.core.errors import UserError
 from gridtalk.core.texts import decoded, storable
 from gridtalk.messaging.segments import is_gsm
 from gridtalk.messaging.wire import (
+    FORM,
     DeliveryReport,
     HandOver,
     HttpRequest,
@@ -23,6 +24,7 @@ from gridtalk.messaging.wire import (
     Report,
     first_field,
     form_fields,
+    media_type,
     read_time,
     refused_by_status,
     shortened,
@@ -37,6 +39,7 @@ _CHARSET = re.compile(
     r"utf-?(8|16|16be|16le)|us-ascii|iso-8859-\d{1,2}|(windows|cp)-?125\d|gb2312|gbk|big5",
     re.IGNORECASE,
 )
+_CHARSET_NAMED = re.compile(r"""charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
 _ACCEPTED = ("0:", "3:")  # "0: Accepted for delivery", "3: Queued for later delivery"
 
 
@@ -78,25 +81,48 @@ def read_response(response: HttpResponse) -> HandOver:
 
 
 def parse_inbound(request: InboundRequest) -> InboundSms:
-    """The text in a request of an ``sms-service`` with our ``get-url`` (see README.md).
+    """The text in a request of an ``sms-service``, with our ``get-url`` (see README.md) or posted.
 
     The octets of ``text`` are in the ``charset`` that Kannel names; where it names none, UTF-16BE
     under ``coding=2``. With ``mo-recode = true`` it is UTF-8 for all but parts sent as 8-bit data,
     whose charset Kannel calls ``8-BIT``: that is no charset, and UTF-8 is tried.
+
+    Of a ``post-url`` the body is the text, and headers say the rest (user's guide, "X-Kannel Post
+    Headers") where its query does not. A form is read as the query is. Raises :class:`UserError`
+    where there is no text, not even an empty one.
     """
     fields = form_fields(request.query)
-    text = fields.get("text", b"")
+    if media_type(request) == FORM:
+        fields |= form_fields(request.body)
+    elif request.body or ("text" not in fields and "X-Kannel-To" in request.headers):
+        fields |= _posted(request)
+    if "text" not in fields:
+        raise UserError("there is no text in it: Kannel's get-url brings one as text=%b")
     charset = decoded(fields.get("charset", b"")).strip()
     if not charset and fields.get("coding") == b"2":
         charset = "utf-16be"
     elif not _CHARSET.fullmatch(charset):
         charset = "utf-8"
+    headers = request.headers
     return InboundSms(
-        number=decoded(first_field(fields, "from")),
-        text=decoded(text, charset),
+        number=decoded(first_field(fields, "from")) or headers.get("X-Kannel-From", ""),
+        text=decoded(fields["text"], charset),
         provider_id=decoded(fields.get("id", b"")).strip(),
-        sent_at=read_time(decoded(fields.get("ts", b""))),
+        sent_at=read_time(decoded(fields.get("ts", b"")) or headers.get("X-Kannel-Time", "")),
     )
+
+
+def _posted(request: InboundRequest) -> dict[str, bytes]:
+    """The text of a ``post-url``: the body, in the charset that the body has."""
+    kind = media_type(request)
+    if kind and kind != "application/octet-stream" and not kind.startswith("text/"):
+        raise UserError(f"a body of the type “{kind[:60]}” is none of Kannel's")
+    named = _CHARSET_NAMED.search(request.content_type)
+    return {
+        "text": request.body,
+        "charset": named[1].encode("utf-8", "replace") if named else b"",
+        "coding": request.headers.get("X-Kannel-Coding", "").encode("utf-8", "replace"),
+    }
 
 
 def parse_report(message_uuid: UUID, request: InboundRequest) -> DeliveryReport:
