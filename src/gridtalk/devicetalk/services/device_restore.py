@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
 from gridtalk.core.errors import NotFound, UserError
 from gridtalk.devicetalk.models import (
@@ -14,10 +15,12 @@ from gridtalk.devicetalk.models import (
     LibraryFunction,
     SaFunction,
 )
-from gridtalk.devicetalk.rights import owned_check
+from gridtalk.devicetalk.models_base import LIBRARY_SUFFIX
+from gridtalk.devicetalk.rights import visible
 from gridtalk.devicetalk.services.catalogue import df_type_get
 from gridtalk.devicetalk.services.device_spec import Chosen, DeviceSpec, Df, Use
 from gridtalk.devicetalk.services.devices import DeviceSaved, device_save
+from gridtalk.devicetalk.services.devices_lock import device_lock
 from gridtalk.devicetalk.services.history import function_snapshot, function_version_add
 from gridtalk.devicetalk.tree import DfType as PlainType
 from gridtalk.users.models import User
@@ -31,9 +34,10 @@ def device_restore(
 
     A function that the device no longer has as it was is written anew, as the newest version of its
     history, so that it counts in the device library too. Raises :class:`UserError` naming the
-    libraries that are gone, and as :func:`device_save`.
+    libraries that are gone, as :func:`~gridtalk.devicetalk.services.devices_lock.device_lock` and
+    as :func:`device_save`.
     """
-    owned_check(user, device)
+    device = device_lock(user=user, device=device, revision=revision)
     if version.device_id != device.pk:
         raise NotFound(f"version {version.number} is not one of {device.name}")
     then = version.snapshot
@@ -56,7 +60,7 @@ def device_restore(
         source_project=source_project,
         source_device_object=source_device_object,
     )
-    return device_save(user=user, spec=spec, device=device, revision=revision, restoring=True)
+    return device_save(user=user, spec=spec, device=device, restoring=True)
 
 
 def _basic_file(then: dict[str, Any]) -> BasicFile:
@@ -72,22 +76,33 @@ def _basic_file(then: dict[str, Any]) -> BasicFile:
 def _libraries(
     device: Device, basic_file: BasicFile, then: list[dict[str, Any]]
 ) -> tuple[Chosen, ...]:
-    """The libraries by their id, else those that have their names now."""
-    found, gone = [], []
+    """The libraries by their id, else those that have their names now.
+
+    Device libraries are those of the device's owner and everybody's, whoever restores it; by their
+    names the owner's come first, as in documents.
+    """
+    plain = Library.objects.filter(basic_file=basic_file)
+    pools = DeviceLibrary.objects.filter(visible(device.user), basic_file=basic_file)
+    pools = pools.order_by(F("user_id").asc(nulls_last=True))
+    found, cures = [], []
     for row in then:
-        rows = (
-            Library.objects.filter(basic_file=basic_file)
-            if row["kind"] == "L"
-            else DeviceLibrary.objects.filter(basic_file=basic_file)
-        )
+        rows = plain if row["kind"] == "L" else pools
         same = rows.filter(pk=row["id"]).first() or rows.filter(name=row["name"]).first()
         if same is None:
-            gone.append(row["name"])
+            cures.append(_cure(row["kind"], row["name"]))
         else:
             found.append(Chosen(row["kind"], same.pk))
-    if gone:
-        raise UserError(f"{device.name} used {', '.join(gone)} then: gone now; upload it again")
+    if cures:
+        raise UserError(f"what {device.name} used then is gone: {'; '.join(cures)}")
     return tuple(found)
+
+
+def _cure(kind: str, name: str) -> str:
+    """What brings back a library, or a device library, which nobody can upload."""
+    if kind == "L":
+        return f"library {name}, upload it again"
+    maker = name.removesuffix(LIBRARY_SUFFIX)
+    return f"device library {name}, save a device {maker} again, which makes it"
 
 
 def _function(
@@ -98,7 +113,7 @@ def _function(
     The new one carries on the history of its present namesake in the device.
     """
     row = (
-        SaFunction.objects.select_for_update(of=("self",))
+        SaFunction.objects.select_for_update(of=("self",), no_key=True)
         .select_related("function_type", "library_ref__library")
         .filter(pk=then["id"])
         .first()
