@@ -4,13 +4,14 @@ Only files of a basic file are templates, and administrators write those. What u
 them as values, and a value is never a template.
 """
 
+import inspect
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateNotFound, TemplateSyntaxError
+from jinja2 import StrictUndefined, TemplateNotFound, TemplateSyntaxError, Undefined
 from jinja2.exceptions import SecurityError
 from jinja2.loaders import FunctionLoader
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -50,6 +51,8 @@ def cstr(value: object) -> str:
 
 
 def _text(filter_name: str, value: object) -> str:
+    if isinstance(value, Undefined):
+        return str(value)  # which says what is undefined
     if not isinstance(value, str):
         raise TypeError(f"the filter {filter_name} takes a text, not {type(value).__name__}")
     return str(value)
@@ -160,6 +163,74 @@ def template_render(
         else:
             cause = str(error) or type(error).__name__
         raise InvalidTree("The template failed:", (Problem(file, cause, line),)) from error
+
+
+def template_faults(
+    tree: Tree, path: str, contexts: Iterable[Mapping[str, object]]
+) -> list[Problem]:
+    """What goes wrong when a template is run with these contexts, each fault once.
+
+    Whatever is undefined is noted, and the template goes on; any other fault ends it.
+    """
+    noted: dict[Problem, None] = {}
+    environment = environment_make(tree)
+    environment.undefined = _noting(noted)
+    for context in contexts:
+        before = len(noted)
+        try:
+            template_render(environment, path, context)
+        except InvalidTree as error:
+            # A failure after something undefined may be no more than its consequence.
+            own = isinstance(error.__cause__, (TemplateNotFound, TemplateSyntaxError))
+            if own or len(noted) == before:
+                noted |= dict.fromkeys(error.problems)
+    return list(noted)
+
+
+def _noting(noted: dict[Problem, None]) -> type[Undefined]:
+    """A kind of undefined that notes where it was used, and then is empty."""
+
+    def note(self: Undefined) -> None:
+        frame = inspect.currentframe()
+        while frame is not None and "__jinja_template__" not in frame.f_globals:
+            frame = frame.f_back
+        if frame is not None:
+            template = frame.f_globals["__jinja_template__"]
+            line = template.get_corresponding_lineno(frame.f_lineno)
+            noted[Problem(template.name, self._undefined_message, line)] = None
+
+    def noted_as(value: object) -> Callable[..., Any]:
+        """A method that notes, and gives that; itself for None."""
+
+        def method(self: Undefined, *_: object, **__: object) -> object:
+            note(self)
+            return self if value is None else value
+
+        return method
+
+    def attribute(self: Undefined, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        note(self)
+        return self
+
+    values: dict[str, object] = {
+        "str": "",
+        "len": 0,
+        "bool": False,
+        "int": 0,
+        "index": 0,
+        "float": 0.0,
+        "hash": 0,
+    }
+    values |= dict.fromkeys(("eq", "lt", "le", "gt", "ge", "contains"), False) | {"ne": True}
+    own = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+    values |= dict.fromkeys((*own, *(f"r{name}" for name in own), "neg", "pos"))
+    values |= dict.fromkeys(("call", "getitem"))
+    members: dict[str, Any] = {f"__{name}__": noted_as(value) for name, value in values.items()}
+    members["__iter__"] = lambda self: iter(noted_as(())(self))
+    members["__getattr__"] = attribute
+    return type("Noting", (Undefined,), {"__slots__": (), **members})
 
 
 def _where(error: BaseException, path: str) -> tuple[str, int]:

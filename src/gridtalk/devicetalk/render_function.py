@@ -17,6 +17,26 @@ def params_context(df_type: DfType) -> dict[str, object]:
     }
 
 
+def function_context(
+    df_type: DfType, library_function: LibraryFunction | None
+) -> dict[str, object]:
+    """What a new-function template is given (``spec/devicetalk.md``, section 3, step 1)."""
+    return {
+        "params": params_context(df_type),
+        "lib": _sections(library_function),
+        "lib_ref": {
+            "is_ref": library_function is not None,
+            "function_name": library_function.name if library_function else "",
+            "library_name": library_function.library if library_function else "",
+        },
+    }
+
+
+def _sections(library_function: LibraryFunction | None) -> dict[str, str]:
+    fields = library_function.fields if library_function else {}
+    return {section: fields.get(section, "") for section in SECTIONS}
+
+
 def function_new(
     *,
     basic_file: BasicFile,
@@ -31,17 +51,7 @@ def function_new(
     :class:`~gridtalk.devicetalk.tree.InvalidTree` where the template fails.
     """
     config = basic_file.config
-    fields = library_function.fields if library_function else {}
-    lib = {section: fields.get(section, "") for section in SECTIONS}
-    context = {
-        "params": params_context(df_type),
-        "lib": lib,
-        "lib_ref": {
-            "is_ref": library_function is not None,
-            "function_name": library_function.name if library_function else "",
-            "library_name": library_function.library if library_function else "",
-        },
-    }
+    context = function_context(df_type, library_function)
     path = config.idf if df_type.direction == "idf" else config.odf
     text = template_render(environment_make(basic_file.tree), path, context)
     code: list[str] = []
@@ -57,7 +67,7 @@ def function_new(
         df_type=df_type,
         code=tuple(code),
         readonly_lines=tuple(readonly),
-        var_setup=tuple(setup_lines(lib["var_define"])),
+        var_setup=tuple(setup_lines(_sections(library_function)["var_define"])),
         library_ref=(library_function.library, library_function.name) if library_function else None,
     )
 

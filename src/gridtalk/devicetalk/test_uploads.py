@@ -60,6 +60,33 @@ def test_an_invalid_update_leaves_the_present_version(
     assert not UploadBatch.objects.exists()
 
 
+def test_templates_that_cannot_be_rendered_leave_the_present_version(
+    basic_file: models.BasicFile,
+) -> None:
+    device = device_save(
+        user=None, spec=spec_make(basic_file, df_make("A", function_make(basic_file)))
+    ).device
+    files = engine.device_render(device).files
+    bad = {
+        **BASIC_FILE,
+        "sa.py": b"\n{{ sa.devicename }}\n{% include 'no.j2' %}",
+        "idf.j2": b"{{ parms.len }}",
+    }
+    batch = files_stage(user=None, tree=bad)
+    with pytest.raises(InvalidTree) as caught:
+        catalogue.basic_file_put(
+            user=None, language=basic_file.language, name="base", batch_id=batch.pk
+        )
+    for fault in (
+        "sa.py, line 2: 'dict object' has no attribute 'devicename'",
+        "sa.py, line 3: there is no file no.j2",
+        "idf.j2, line 1: 'parms' is undefined",
+    ):
+        assert fault in str(caught.value)
+    assert files_read(basic_file.file_set.all()) == BASIC_FILE
+    assert engine.device_render(device).files == files
+
+
 def test_an_update_takes_the_place(basic_file: models.BasicFile) -> None:
     again = basic_file_make(**{"sa.py": b"new", "extra/a.txt": b"x"})
     assert again.pk == basic_file.pk

@@ -7,7 +7,7 @@ from django.db import transaction
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotFound, UserError
 from gridtalk.core.texts import needs_care
-from gridtalk.devicetalk import config, engine, tree
+from gridtalk.devicetalk import config, engine, render_sample, tree
 from gridtalk.devicetalk.models import (
     BasicFile,
     DeviceModel,
@@ -94,8 +94,8 @@ def basic_file_put(
     """Take an upload as the basic file of that name, in place of the present version.
 
     The uploaded folder holds ``config.ini`` at its top, or is one folder that does. Administrators
-    alone. Raises :class:`InvalidTree` with all that is wrong; then the upload's files go, and the
-    present version is left as it is.
+    alone. Raises :class:`InvalidTree` with all that is wrong, its templates tried with a small
+    device; then the upload's files go, and the present version is left as it is.
     """
     administrator_check(user, "upload a basic file")
     name = _address_check(name_check(name, what="a basic file", longest=100), what="a basic file")
@@ -120,7 +120,7 @@ def _basic_file_put(
 ) -> BasicFile:
     taken = files.upload_batch_take(user=user, batch_id=batch_id)
     _top_strip(taken)
-    config.basic_file_read(
+    render_sample.basic_file_check(
         name=name,
         language=language.name,
         tree=files.files_read(taken.values()),
