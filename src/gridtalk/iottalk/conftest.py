@@ -25,3 +25,16 @@ def admitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr("gridtalk.iottalk.http_v2.credentials_admit", admit)
     return handles
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A broker that is told who may come in no more; the handles of these."""
+    handles: list[str] = []
+
+    def end(*, handles: Sequence[str], told: list[str] = handles) -> None:
+        told.extend(handles)
+
+    for place in ("http_v2", "services.forgetting"):
+        monkeypatch.setattr(f"gridtalk.iottalk.{place}.credentials_end", end)
+    return handles

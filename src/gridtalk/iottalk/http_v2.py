@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from gridtalk.core.errors import NotAllowed, NotFound, UserError
 from gridtalk.iottalk import topics
 from gridtalk.iottalk.broker.address import public_address
-from gridtalk.iottalk.broker.admission import credentials_admit
+from gridtalk.iottalk.broker.admission import credentials_admit, credentials_end
 from gridtalk.iottalk.credentials import device_password
 from gridtalk.iottalk.http_common import (
     EVERY_METHOD,
@@ -89,4 +89,5 @@ def _deregister(request: HttpRequest, address: str) -> HttpResponse:
     if known is None:
         raise NotFound("this device is not registered")
     device_deregister(device=known, rev=rev, source=source_of(request))
+    credentials_end(handles=[known.handle])
     return json_answer({"id": address, "rev": str(rev)})

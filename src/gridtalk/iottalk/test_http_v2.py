@@ -13,7 +13,7 @@ from gridtalk.core.models import SystemLog
 from gridtalk.iottalk import credentials, http_v2, topics
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("admitted")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("admitted", "ended")]
 BASE = "/iottalk/v2"
 ADDRESS = "6e2d5b7c-7c21-4f54-bb0e-1b4ad4c1d0f2"
 BODY = {"idf_list": [["A-I", ["int"]]], "accept_protos": ["mqtt"], "profile": {"model": "Box"}}
@@ -90,7 +90,7 @@ def test_slashes_do_not_matter(label: str, path: str) -> None:
     assert answer.json()["id"] == ADDRESS
 
 
-def test_leaving() -> None:
+def test_leaving(ended: list[str]) -> None:
     first, again = put().json(), put().json()
     old = delete(first["rev"])
     assert (old.status_code, "earlier registration" in old.json()["reason"]) == (409, True)
@@ -98,6 +98,7 @@ def test_leaving() -> None:
     assert delete(again["rev"], str(uuid4())).status_code == 404
     gone = delete(again["rev"])
     assert (gone.status_code, gone.json()["id"]) == (200, ADDRESS)
+    assert ended == [again["username"]], "the broker lets it in no more"
     assert delete(again["rev"]).status_code == 404
 
 

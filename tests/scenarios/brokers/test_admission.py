@@ -16,7 +16,7 @@ from tests.scenarios.brokers.peers import Peer, password_of
 from gridtalk.core.errors import PeerError
 from gridtalk.iottalk import credentials, topics
 from gridtalk.iottalk.broker import admission, private
-from gridtalk.iottalk.broker.admission import credentials_admit, credentials_sync
+from gridtalk.iottalk.broker.admission import credentials_admit, credentials_end, credentials_sync
 from gridtalk.iottalk.broker.passwords import PasswordFile, password_line
 from gridtalk.iottalk.models import RegisteredDevice
 
@@ -130,13 +130,17 @@ def test_a_new_epoch_ends_the_old_password_at_once(broker: MosquittoWorld) -> No
 
 @pytest.mark.parametrize("how", ["deregistered", "deleted"])
 def test_a_device_that_is_gone_is_let_in_no_more(broker: MosquittoWorld, how: str) -> None:
-    one = device(0)
-    credentials_admit(handles=[one.handle])
+    one, other = device(0), device(1)
+    credentials_admit(handles=[one.handle, other.handle])
+    inside, stays = enters(broker, one), enters(broker, other)
+    gone = RegisteredDevice.objects.filter(pk=one.pk)
     if how == "deleted":
-        RegisteredDevice.objects.all().delete()
+        gone.delete()
     else:
-        RegisteredDevice.objects.update(deregistered_at=one.created_at)
-    credentials_admit(handles=[one.handle])
+        gone.update(deregistered_at=one.created_at)
+    credentials_end(handles=[one.handle])
+    inside.wait(lambda: inside.losses, "its connection to end")
+    assert stays.losses == 0
     wait_until(lambda: not enters(broker, one).connects, what="the device to be kept out")
 
 

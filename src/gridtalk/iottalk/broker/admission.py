@@ -6,6 +6,7 @@ next round, so that many at once cost few rewrites. A broker of the operator's i
 it lets the device in; amqtt looks into the database itself.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,15 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from gridtalk.core.errors import PeerError
+from gridtalk.core.errors import GridtalkError, PeerError
 from gridtalk.iottalk import credentials
 from gridtalk.iottalk.broker import address, private, proof
 from gridtalk.iottalk.broker.kinds import Kind
 from gridtalk.iottalk.broker.mosquitto import PID_FILE
 from gridtalk.iottalk.broker.passwords import PasswordFile, password_line
 from gridtalk.iottalk.models import RegisteredDevice
+
+log = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
 #: A broker that does not listen is waited for only so long: a restart takes less.
@@ -168,6 +171,19 @@ def credentials_admit(*, handles: Sequence[str], timeout_s: float = PATIENCE_S) 
         for handle in handles
     }
     _rounds.join(lines, next(iter(passwords.items()), None), timeout_s)
+
+
+def credentials_end(*, handles: Sequence[str]) -> None:
+    """Have the broker end the connections of these devices, which left or are forgotten.
+
+    Call it after the commit. Nothing is raised: nobody need stay because the broker is away, and
+    :func:`credentials_sync` makes it good when the device server connects to it again.
+    """
+    try:
+        if address.kind() is not Kind.NONE:
+            credentials_admit(handles=handles)
+    except GridtalkError as error:
+        log.warning("the MQTT broker may still let in devices that left: %s", error)
 
 
 def credentials_sync() -> bool:

@@ -296,7 +296,8 @@ class Control:
                     self._hear(member, payload, now)
         for device_id in ids - devices.keys():
             if (member := self.members.get(device_id)) is not None:
-                self._forget(member)  # its row was deleted
+                # Its row was deleted: sent away, and its word, that the broker keeps, is cleared.
+                self._do(member, member.session.deregistered(now))
 
     def _registered(self, device: KnownDevice, now: float) -> None:
         member = self.members.get(device.id)

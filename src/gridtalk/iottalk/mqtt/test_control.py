@@ -19,6 +19,7 @@ from gridtalk.iottalk.notices import Notice
 from gridtalk.iottalk.services.directory import KnownDevice, KnownFeature
 from gridtalk.iottalk.services.jobs_out import DeviceJob
 from gridtalk.iottalk.services.sends import WaitingSend
+from gridtalk.iottalk.session import GRACE_S
 
 SHARD = 3
 
@@ -167,6 +168,30 @@ def test_a_retained_word_of_a_past_registration_is_dropped(play: Play) -> None:
         world.control.notice(Notice.REGISTERED, SHARD, 1)
         await world.control._turn()
         assert ("gt/3/d1/ci", b"", 1, True) in world.outbox.sent
+
+    play(story)
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_device_that_is_forgotten_is_sent_away(play: Play, online: bool) -> None:
+    """Its row is gone: it hears DISCONNECT where it is there, and its retained word is cleared."""
+
+    async def story(world: World) -> None:
+        await world.begin(known())
+        if online:
+            world.online()
+            world.answer_all()
+        world.outbox.sent.clear()
+        del world.rows[1]
+        world.control.notice(Notice.REGISTERED, SHARD, 1)
+        await world.control._turn()
+        if online:
+            world.control.members[1].session._leave_at -= GRACE_S
+            world.control.members[1].session.due = 0.0
+            await world.control._turn()
+        assert [c["command"] for c in world.commands()] == ["DISCONNECT"] * (3 if online else 0)
+        assert world.outbox.sent == [("gt/3/d1/ci", b"", 1, True)]
+        assert world.control.members == {}
 
     play(story)
 

@@ -1,4 +1,9 @@
-"""Devices that came once: anyone may register, so what nobody bound does not stay for ever."""
+"""Devices that came once: anyone may register, so what nobody bound does not stay for ever.
+
+Who is forgotten is let into the broker no more, and ends there what it has; it may register anew.
+"""
+
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -6,8 +11,9 @@ from django.db import transaction
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict
 from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify
+from gridtalk.iottalk.broker.admission import credentials_end
 from gridtalk.iottalk.models import DfSample, RegisteredDevice
-from gridtalk.iottalk.notices import Notice, notice_send
+from gridtalk.iottalk.notices import Notice, notice_send, notices_send
 from gridtalk.iottalk.services.binding import device_change_check
 from gridtalk.users import audit
 from gridtalk.users.models import User
@@ -26,9 +32,14 @@ def devices_forget() -> int:
         meter__isnull=True, online=False, registered_at__lt=before
     ).exclude(last_seen_at__gte=before)
     count = 0
-    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+    while found := list(old.order_by("pk").values_list("pk", "shard", "handle")[:BATCH]):
+        ids = [device_id for device_id, _, _ in found]
         still = RegisteredDevice.objects.filter(pk__in=ids, meter__isnull=True, online=False)
-        count += still.delete()[1].get("iottalk.RegisteredDevice", 0)
+        with transaction.atomic():
+            count += still.delete()[1].get("iottalk.RegisteredDevice", 0)
+            places = [(shard, device_id) for device_id, shard, _ in found]
+            notices_send(notice=Notice.REGISTERED, devices=places)
+        credentials_end(handles=[handle for _, _, handle in found])
     return count
 
 
@@ -46,4 +57,5 @@ def device_forget(*, device: RegisteredDevice, user: User | None) -> None:
     audit.audit(user=user, action="device_forget", target=f"device {device.name} {device.handle}")
     notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)
     events_notify([device_topic(device.pk), DEVICES_TOPIC])
+    transaction.on_commit(partial(credentials_end, handles=[device.handle]))
     device.delete()
