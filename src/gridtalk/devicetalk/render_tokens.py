@@ -77,4 +77,7 @@ def _with_setup(line: str, setup: list[str], df_name: str) -> list[str]:
         return "\n".join([*setup[:1], *(pad + text if text else "" for text in setup[1:])])
 
     made = _TOKEN.sub(value, line).split("\n")
-    return ["" if not text.strip(" \t") else text for text in made]
+    if line.strip(" \t") == VARIABLE_SETUP:
+        # An empty line stays empty at any column; one of blanks is as the user wrote it.
+        made = [text if given else "" for text, given in zip(made, setup, strict=True)]
+    return made

@@ -77,9 +77,8 @@ def test_any_text_survives(code: list[str], setup: list[str]) -> None:
     code = [line for line in code if not any(token in line for token in tokens)]
     text = "\n".join(setup)
     made = tokens_replace(code=[*code, "{*variable_setup*}"], df_name="A-B", var_setup=text)
-    # A line break at the very end ends the last line; blank lines lose their blanks.
+    # A line break at the very end ends the last line.
     wanted = text.removesuffix("\n").split("\n") if text else []
-    wanted = [line if line.strip(" \t") else "" for line in wanted]
     assert list(made.lines) == [*code, *wanted]
     device = device_with(code=tuple(code), var_setup=text)
     assert function_text(device) == "\n".join(code) + "\n--\n"
@@ -101,6 +100,9 @@ def test_string_literals_mean_what_was_given(text: str) -> None:
     [
         ("every hyphen", ["{*df_name*}()"], "", ["A_B_I()"]),
         ("indented", ["    {*variable_setup*}"], "a\n  b\n\nc", ["    a", "      b", "", "    c"]),
+        ("blanks", ["  {*variable_setup*}"], " \n\n\t\nc ", ["   ", "", "  \t", "  c "]),
+        ("blanks, inline", ["f({*variable_setup*})"], "'\n \n'", ["f('", "   ", "  ')"]),
+        ("an empty first line", ["  {*variable_setup*}"], "\nb", ["", "  b"]),
         ("tabs", ["\t{*variable_setup*}"], "a\nb", ["\ta", "\tb"]),
         ("no setup, no line", ["x", "  {*variable_setup*}", "y"], "", ["x", "y"]),
         ("one last line break", ["{*variable_setup*}"], "a\n", ["a"]),
