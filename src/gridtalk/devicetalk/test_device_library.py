@@ -141,6 +141,68 @@ def test_presets_of_several_libraries_the_later_wins(basic_file: models.BasicFil
     assert found == {"A": "1", "B": "1"}
 
 
+def test_presets_use_the_functions_that_count(basic_file: models.BasicFile) -> None:
+    """What a choice brings can be saved as it is."""
+    dht = library_make(basic_file, "dht")
+    with time_machine.travel(clock.now() - timedelta(days=3)):
+        old = function_make(basic_file, "read", "    old()")
+        both = Df("A", IDF_INT, uses=(Use(old.pk, "old", True),))
+        odf = models.SaFunction.objects.create(name="read", function_type=df_type_make(ODF_FLOAT))
+        out = Df("A", ODF_FLOAT, uses=(Use(odf.pk, "odf", True),))
+        first = devices.device_save(
+            user=None, spec=spec_make(basic_file, both, out, name="first")
+        ).device_library
+    new, needs = function_make(basic_file, "read", "    new()"), function_make(basic_file, "needs")
+    second = devices.device_save(
+        user=None, spec=spec_make(basic_file, df_make("B", new, "new"), name="second")
+    ).device_library
+    # The older one is still used beside the newer one, and one is left out.
+    df = second.devicelibrarydf_set.get()
+    for number, function in enumerate((old, needs)):
+        models.DeviceLibraryDfHasSaFunction.objects.create(
+            device_library_df=df, function=function, var_setup=str(number)
+        )
+    models.SaFunction.objects.filter(pk=needs.pk).update(library_ref=dht.functions.get())
+    second.functions.add(needs)
+    chosen = (Chosen("D", first.pk), Chosen("D", second.pk))
+    for order in (chosen, chosen[::-1]):
+        found = selectors.selection_get(user=None, chosen=order)
+        assert {row.pk for row in found.functions} == {new.pk, odf.pk}
+        assert [row.pk for row in found.left_out] == [needs.pk]
+        assert {(df.name, df.df_type.direction): df.uses for df in found.presets} == {
+            ("A", "idf"): (Use(new.pk, "old", True),),
+            ("A", "odf"): (Use(odf.pk, "odf", True),),
+            ("B", "idf"): (Use(new.pk, "new", True),),
+        }
+    spec = spec_make(
+        basic_file, *found.presets, name="third", libraries=chosen,
+        functions=tuple(row.pk for row in found.functions),
+    )  # fmt: skip
+    assert set(devices.device_save(user=None, spec=spec).device.functions.all()) == {new, odf}
+    # The device's own, newer still, counts for its presets too.
+    own = function_make(basic_file, "read", "    own()")
+    found = selectors.selection_get(user=None, chosen=chosen, own=[own])
+    assert {use.function_id for df in found.presets for use in df.uses} == {own.pk, odf.pk}
+
+
+def test_a_feature_that_is_not_set_up_takes_nothing_away(basic_file: models.BasicFile) -> None:
+    catalogue.device_model_put(
+        user=None, name="DM", features=[("A", IDF_INT), ("B", IDF_INT), ("C", IDF_INT)]
+    )
+    one, two = function_make(basic_file, "one"), function_make(basic_file, "two")
+    pools = [
+        devices.device_save(
+            user=None, spec=spec_make(basic_file, df, dm_name="DM", name=df.name)
+        ).device_library
+        for df in (df_make("A", one, "a"), df_make("B", two, "b"))
+    ]
+    for order in (pools, pools[::-1]):
+        found = selectors.selection_get(user=None, chosen=[Chosen("D", row.pk) for row in order])
+        assert {df.name: [use.var_setup for use in df.uses] for df in found.presets} == {
+            "A": ["a"], "B": ["b"], "C": [],
+        }  # fmt: skip
+
+
 def test_functions_are_joined_and_the_newer_counts(basic_file: models.BasicFile) -> None:
     with time_machine.travel(clock.now() - timedelta(days=3)):
         old = function_make(basic_file, "read", "    old()")
@@ -223,3 +285,5 @@ def test_a_function_whose_library_is_not_chosen(basic_file: models.BasicFile) ->
     needs.refresh_from_db()
     found = selectors.selection_get(user=None, chosen=[], own=[needs, plain])
     assert (found.left_out, found.functions) == ((needs,), (plain,))
+    found = selectors.selection_get(user=None, chosen=[Chosen("L", dht.pk)], own=[needs])
+    assert (found.left_out, found.functions) == ((), (needs,))

@@ -28,6 +28,7 @@ from gridtalk.devicetalk.models import (
     DeviceDf,
     DeviceLibrary,
     DeviceModelFeature,
+    DfType,
     Library,
     LibraryFunction,
     SaFunction,
@@ -39,9 +40,11 @@ from gridtalk.devicetalk.services.devices import DeviceSaved, device_save
 from gridtalk.devicetalk.services.devices_lock import device_lock
 from gridtalk.devicetalk.services.functions import (
     Draft,
+    ReadonlyChanged,
     function_create,
     function_new,
     function_write,
+    functions_usable,
 )
 from gridtalk.devicetalk.services.joining import functions_join, libraries_needed
 from gridtalk.users.models import User
@@ -306,10 +309,34 @@ class _Saving:
             draft = Draft(part.name, tuple(part.code), (), _numbers(part.readonly_lines))
         if part.var_setup is not None:
             draft = replace(draft, var_setup=tuple(part.var_setup))
-        return function_create(
-            user=self.user, basic_file=self.basic_file, df_type=df_type, draft=draft,
-            library_function=ref, loaded=loaded,
-        )  # fmt: skip
+        try:
+            with transaction.atomic():
+                return function_create(
+                    user=self.user, basic_file=self.basic_file, df_type=df_type, draft=draft,
+                    library_function=ref, loaded=loaded,
+                )  # fmt: skip
+        except ReadonlyChanged:
+            # In a copy of a device's document it may have begun with an older template.
+            if (stored := self._stored(df_type, draft, ref)) is None:
+                raise
+            return stored
+
+    def _stored(
+        self, df_type: DfType, draft: Draft, ref: LibraryFunction | None
+    ) -> SaFunction | None:
+        """A function that the user may use and that is as the draft says, read-only lines too."""
+        if draft.readonly_lines is None:
+            return None
+        rows = SaFunction.objects.filter(
+            functions_usable(self.user),
+            name=draft.name.strip(),
+            function_type=df_type,
+            library_ref=ref,
+            code=list(draft.code),
+            readonly_lines=sorted(set(draft.readonly_lines)),
+            var_setup=list(draft.var_setup),
+        )
+        return rows.order_by("-updated_at", "-pk").first()
 
     def _features(self, functions: dict[_Key, SaFunction]) -> tuple[Df, ...]:
         known = _known_types(self.document.device_model, self.device)

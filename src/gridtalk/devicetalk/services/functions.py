@@ -45,6 +45,10 @@ class FunctionShared(Conflict):
         self.features = tuple(features)
 
 
+class ReadonlyChanged(UserError):  # noqa: N818  named for what was done
+    """A read-only line was changed or is missing."""
+
+
 @dataclass(frozen=True)
 class Draft:
     """A function as the page hands it in. Lines hold no line break.
@@ -96,8 +100,10 @@ def readonly_check(*, base: Sequence[str], base_readonly: Iterable[int], draft: 
     return numbers
 
 
-def _changed(name: str, line: str) -> UserError:
-    return UserError(f"{name}: the line “{line.strip()[:80]}” is read-only; put it back as it was")
+def _changed(name: str, line: str) -> ReadonlyChanged:
+    return ReadonlyChanged(
+        f"{name}: the line “{line.strip()[:80]}” is read-only; put it back as it was"
+    )
 
 
 def functions_usable(user: User | None) -> Q:
