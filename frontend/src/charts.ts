@@ -141,7 +141,7 @@ function figure(chart: Chart, zone: string, words: DOMStringMap): Figure {
   const follow = (newer: Chart): boolean => {
     if (newer.title !== chart.title) return false;
     // The hooks and the table read the same object.
-    Object.assign(chart, { x: newer.x, series: newer.series });
+    Object.assign(chart, { x: newer.x, series: newer.series, unfinished: newer.unfinished });
     if (plot && chart.x.length > 0) {
       plot.setData(aligned(chart));
       const newest = last(chart);

@@ -6,6 +6,8 @@ export interface Chart {
   kind: "bars" | "line" | "steps" | "level";
   x: number[];
   series: { label: string; y: (number | null)[] }[];
+  /** The last bar's hour or day is not over. */
+  unfinished?: boolean;
   small?: boolean;
   href?: string;
 }
@@ -48,10 +50,11 @@ export function ticks(splits: number[], step: number, zone: string, lang: string
   });
 }
 
-/** The last value that is one, with its time. */
+/** The last value that is one, with its time; of a whole hour or day where there is such. */
 export function last(chart: Chart): { at: number; value: number } | null {
   const values = chart.series[0]?.y ?? [];
-  for (let index = values.length - 1; index >= 0; index -= 1) {
+  const whole = chart.unfinished && values.length > 1 ? values.length - 1 : values.length;
+  for (let index = whole - 1; index >= 0; index -= 1) {
     const value = values[index];
     const at = chart.x[index];
     if (value !== null && value !== undefined && at !== undefined) return { at, value };

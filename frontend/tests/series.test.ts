@@ -37,5 +37,7 @@ describe("numbers of charts", () => {
     expect(last(chart([0]))).toEqual({ at: 0, value: 0 });
     expect(last(chart([null]))).toBeNull();
     expect(last(chart([]))).toBeNull();
+    expect(last({ ...chart([3, 1]), unfinished: true })).toEqual({ at: 0, value: 3 });
+    expect(last({ ...chart([1]), unfinished: true })).toEqual({ at: 0, value: 1 });
   });
 });

@@ -1,4 +1,5 @@
-"""Reading logs: lists, and what they say about meters' health. Sums are in ``consumption.py``.
+"""Reading logs: lists, and what they say about meters' health. Sums are in ``consumption.py``, what
+charts draw is in ``buckets.py``.
 
 Every selector filters on ``meter_time`` where it can, because partitions are cut by it, and takes
 columns of the child alone: a join with ``logs`` probes each of its partitions.
@@ -14,6 +15,13 @@ from django.db.models import QuerySet
 
 from gridtalk.core import clock
 from gridtalk.core.errors import UserError
+from gridtalk.telemetry.buckets import (
+    PowerPoint,
+    Rise,
+    credit_point_list,
+    power_point_list,
+    rise_list,
+)
 from gridtalk.telemetry.consumption import (
     CreditAdded,
     CreditConsumed,
@@ -29,17 +37,23 @@ __all__ = [
     "EnergyDay",
     "Gap",
     "Latency",
+    "PowerPoint",
+    "Rise",
     "Uptime",
     "credit_consumed",
+    "credit_point_list",
     "energy_by_day",
     "gap_list",
     "latency_list",
     "pcu_log_list",
+    "power_point_list",
     "primary_log_list",
+    "rise_list",
     "uptime_list",
 ]
 
 UPTIME_SPAN = timedelta(days=7)
+UPTIME_HOURS = UPTIME_SPAN // timedelta(hours=1)
 #: Two reports of a meter further apart than this are a gap: an hourly report and half an hour.
 GAP_THRESHOLD_S = 5400
 
@@ -117,18 +131,19 @@ def pcu_log_list(
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """Distinct hours with a mains report, of the hours in which there could have been one.
-
-    ``of`` is 0 where the mains never reported: then there is nothing to say.
-    """
+    """Distinct hours with a mains report in the last seven days, of :data:`UPTIME_HOURS`."""
 
     hours: int
-    of: int
+
+    @property
+    def of(self) -> int:
+        """All hours of the seven days."""
+        return UPTIME_HOURS
 
     @property
     def share(self) -> float:
         """0 to 1."""
-        return self.hours / self.of if self.of else 0.0
+        return self.hours / UPTIME_HOURS
 
 
 def uptime_list(
@@ -136,47 +151,27 @@ def uptime_list(
 ) -> dict[int, Uptime]:
     """Uptime by meter: distinct hours with a mains report in the last 7 days, of 168.
 
-    A meter that came into use within these days is measured since its first report. Every meter
-    asked for is in it, silent ones with 0 hours; without ``meter_ids`` all are. What a clock that
-    is ahead has stamped counts when its hour has come: the meter is up. It reads some 170 index
-    entries for each meter: ask for those that are shown. Source: gateway.md 6.
+    Every meter asked for is in it, silent ones with 0 hours; without ``meter_ids`` all are. What a
+    clock that is ahead has stamped counts when its hour has come: the meter is up. It reads some
+    170 index entries for each meter: ask for those that are shown. Source: gateway.md 6.
     """
     end = at or clock.now()
-    hours = UPTIME_SPAN // timedelta(hours=1)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _UPTIME,
-            {
-                "start": end - UPTIME_SPAN,
-                "end": end,
-                "hours": hours,
-                "meters": _ids(meter_ids),
-            },
-        )
-        return {meter_id: Uptime(min(found, of), of) for meter_id, found, of in cursor.fetchall()}
+        cursor.execute(_UPTIME, {"start": end - UPTIME_SPAN, "end": end, "meters": _ids(meter_ids)})
+        # Seven days that begin within an hour touch one hour more.
+        return {meter_id: Uptime(min(hours, UPTIME_HOURS)) for meter_id, hours in cursor.fetchall()}
 
 
-# A meter is old where it reported before the span: one look at its newest report from then. Of the
-# reports only what the index (circuit, time) holds is asked: their rows lie in as many pages, and
-# for a list of meters that took seconds from a cold disk.
+# Of the reports only what the index (circuit, time) holds is asked: their rows lie in as many
+# pages, and for a list of meters that took seconds from a cold disk.
 _UPTIME = """
-    SELECT m.id, coalesce(u.hours, 0), CASE
-        WHEN old.there THEN %(hours)s
-        WHEN u.first IS NULL THEN 0
-        ELSE least(%(hours)s, greatest(1, extract(epoch FROM
-            date_trunc('hour', %(end)s::timestamptz) - date_trunc('hour', u.first)) / 3600))::int
-        END
-    FROM meters m LEFT JOIN circuits c ON c.meter_id = m.id AND c.is_main
-    LEFT JOIN LATERAL (
-        SELECT count(DISTINCT date_trunc('hour', p.meter_time)) AS hours, min(p.meter_time) AS first
+    SELECT m.id, u.hours FROM meters m
+    LEFT JOIN circuits c ON c.meter_id = m.id AND c.is_main
+    CROSS JOIN LATERAL (
+        SELECT count(DISTINCT date_trunc('hour', p.meter_time)) AS hours
         FROM primary_logs p
         WHERE p.circuit_id = c.id AND p.meter_time > %(start)s AND p.meter_time <= %(end)s
-    ) u ON true
-    LEFT JOIN LATERAL (
-        SELECT true AS there FROM primary_logs p
-        WHERE p.circuit_id = c.id AND p.meter_time <= %(start)s
-        ORDER BY p.meter_time DESC LIMIT 1
-    ) old ON true
+    ) u
     WHERE %(meters)s::int[] IS NULL OR m.id = ANY(%(meters)s::int[]) ORDER BY m.id
 """
 

@@ -70,15 +70,15 @@ def test_pcu_log_list() -> None:
 @pytest.mark.parametrize(
     ("label", "hours", "minutes", "expected"),
     [
-        ("each hour", range(169), [0], Uptime(168, 168)),
-        ("each quarter of an hour", range(169), [0, 15, 30, 45], Uptime(168, 168)),
-        ("every other hour", range(0, 200, 2), [0], Uptime(84, 168)),
-        ("nothing", [], [], Uptime(0, 0)),
-        ("before the seven days", range(168, 400), [0], Uptime(0, 168)),
-        ("in use for a day", range(25), [0], Uptime(24, 24)),
-        ("in use for a day, every other hour", range(0, 25, 2), [0], Uptime(13, 24)),
-        ("in use for a minute", range(1), [0], Uptime(1, 1)),
-        ("in use since last week, one report", range(30, 31), [0], Uptime(1, 30)),
+        ("each hour", range(169), [0], Uptime(168)),
+        ("each quarter of an hour", range(169), [0, 15, 30, 45], Uptime(168)),
+        ("every other hour", range(0, 200, 2), [0], Uptime(84)),
+        ("nothing", [], [], Uptime(0)),
+        ("before the seven days", range(168, 400), [0], Uptime(0)),
+        ("in use for a day", range(25), [0], Uptime(25)),
+        ("in use for a day, every other hour", range(0, 25, 2), [0], Uptime(13)),
+        ("in use for a minute", range(1), [0], Uptime(1)),
+        ("in use since last week, one report", range(30, 31), [0], Uptime(1)),
     ],
 )
 def test_uptime(label: str, hours: range, minutes: list[int], expected: Uptime) -> None:
@@ -91,14 +91,15 @@ def test_uptime(label: str, hours: range, minutes: list[int], expected: Uptime) 
     log_make(circuit, "2026-11-23T12:00")  # a consumer's circuit does not count
     log_make(mains, "2026-11-23T12:40", latency_s=-4000)  # its hour has not come
     uptime = uptime_list(meter_ids=[meter.id, silent.id], at=at)
-    assert uptime == {meter.id: expected, silent.id: Uptime(0, 0)}
+    assert uptime == {meter.id: expected, silent.id: Uptime(0)}
     assert uptime_list(at=at) == uptime
     assert uptime_list(meter_ids=[], at=at) == {}
 
 
 def test_uptime_is_a_share() -> None:
-    assert Uptime(84, 168).share == 0.5
-    assert Uptime(0, 0).share == 0
+    assert Uptime(84).share == 0.5
+    assert Uptime(0).share == 0
+    assert Uptime(1).of == 168
 
 
 @pytest.mark.parametrize(

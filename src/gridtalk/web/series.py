@@ -1,16 +1,15 @@
 """What the charts draw: bounded series of a meter or a circuit, as JSON-ready dictionaries.
 
 A chart is ``{"title", "unit", "kind", "x", "series": [{"label", "y"}]}``; ``x`` are seconds since
-1970, ``y`` numbers or null. Never more than :data:`MOST_POINTS` a series: longer ones are thinned.
+1970, ``y`` numbers or null. ``unfinished``: the last bar's hour or day is not over. Never more than
+:data:`MOST_POINTS` a series, however often a meter reports; what is left out is never the newest.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
-from itertools import islice
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -19,12 +18,18 @@ from django.utils.translation import gettext_lazy
 from gridtalk.core import clock
 from gridtalk.core.errors import UserError
 from gridtalk.grid.models import Circuit, Meter
-from gridtalk.telemetry.selectors import energy_by_day, pcu_log_list, primary_log_list
+from gridtalk.telemetry.selectors import (
+    Rise,
+    credit_point_list,
+    power_point_list,
+    rise_list,
+)
 
+#: More than the hours of a month, so that each report of a meter that reports by the hour is drawn.
 MOST_POINTS = 1000
 MOST_SMALL = 100
-#: Beyond so many readings a chart stops: 100 circuits, a week, by the hour.
-MOST_ROWS = 20_000
+#: A meter's clock may be ahead by so much before its reports are flagged.
+AHEAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -75,16 +80,16 @@ def meter_charts(*, meter: Meter, span: Span) -> list[Chart]:
         .select_related("account")
         .order_by("-is_main", "ip_address")[: MOST_SMALL + 1]
     )
-    energy = _energy(circuits, meter, span)
+    rises = _rises(circuits, meter, span)
     title = _("Energy a day") if span.daily else _("Energy an hour")
     charts = []
     for circuit in circuits:
-        points = energy.get(circuit.pk, [])
+        found = rises.get(circuit.pk, [])
         if circuit.is_main:
-            charts.append(chart(_("Mains: %(what)s") % {"what": title}, "Wh", "bars", points))
+            charts.append(_energy(_("Mains: %(what)s") % {"what": title}, found, meter, span))
         else:
             owner = circuit.account.name if circuit.account else ""
-            small = chart(owner or circuit.pin, "Wh", "bars", points)
+            small = _energy(owner or circuit.pin, found, meter, span)
             charts.append(small | {"small": True, "href": f"/circuits/{circuit.pk}"})
     charts[1:1] = _power_unit(meter, span)
     return charts
@@ -93,82 +98,68 @@ def meter_charts(*, meter: Meter, span: Span) -> list[Chart]:
 def circuit_charts(*, circuit: Circuit, span: Span) -> list[Chart]:
     """Energy, credit and time in use of one circuit."""
     meter = circuit.meter
-    energy = _energy([circuit], meter, span).get(circuit.pk, [])
-    end = clock.now() + timedelta(hours=1)
-    rows = list(
-        primary_log_list(
-            start=end - span.length, end=end, circuit_id=circuit.pk, clock_ahead=False
-        )[:MOST_ROWS]
-    )
-    # The seconds count up since midnight, as the energy does.
-    used = hourly(
-        [(row["meter_time"], row["use_time_s"] / 60) for row in rows], clock.zone(meter.time_zone)
-    )
+    found = _rises([circuit], meter, span).get(circuit.pk, [])
+    title = _("Energy a day") if span.daily else _("Energy an hour")
+    used: list[Point] = [(rise.at, rise.use_time_s / 60) for rise in found]
     charts = [
-        chart(_("Energy a day") if span.daily else _("Energy an hour"), "Wh", "bars", energy),
-        chart(_("Time in use"), "min", "bars", used),
+        _energy(title, found, meter, span),
+        _bars(_("Time in use"), "min", used, meter, span),
     ]
     if not circuit.is_main:
-        credit: list[Point] = [(row["meter_time"], row["credit"]) for row in rows]
+        now = clock.now()
+        credit = credit_point_list(
+            circuit_id=circuit.pk, start=now - span.length, end=now + AHEAD, points=MOST_POINTS
+        )
         charts.insert(1, chart(_("Credit"), "", "steps", credit))
     return charts
 
 
-def _energy(circuits: Sequence[Circuit], meter: Meter, span: Span) -> dict[int, list[Point]]:
-    zone = clock.zone(meter.time_zone)
-    ids = [circuit.pk for circuit in circuits]
-    now = clock.now()
-    found: dict[int, list[Point]] = {}
+def _rises(circuits: Sequence[Circuit], meter: Meter, span: Span) -> dict[int, list[Rise]]:
+    """By circuit id; whole hours or days of the meter, and the one that is not over."""
+    now = clock.now().astimezone(clock.zone(meter.time_zone))
     if span.daily:
-        today = now.astimezone(zone).date()
-        days = energy_by_day(circuit_ids=ids, first_day=today - span.length, last_day=today)
-        for day in days:
-            noon = datetime.combine(day.day, time(12), zone)
-            found.setdefault(day.circuit_id, []).append((noon, day.energy_wh))
-        return {key: sorted(points, key=lambda point: point[0]) for key, points in found.items()}
-    # An hour more at the beginning: an hour's energy is a difference.
-    end = now + timedelta(hours=1)
-    start = end - span.length - timedelta(hours=1)
-    only = ids[0] if len(ids) == 1 else None
-    rows = primary_log_list(
+        first = (now - span.length).date()
+        start = datetime.combine(first, time(), now.tzinfo)
+    else:
+        start = now.replace(minute=0, second=0, microsecond=0) - span.length
+    found: dict[int, list[Rise]] = {}
+    for rise in rise_list(
+        circuit_ids=[circuit.pk for circuit in circuits],
+        zone=meter.time_zone,
         start=start,
-        end=end,
-        circuit_id=only,
-        meter_id=None if only else meter.pk,
-        clock_ahead=False,
-    )
-    by_circuit: dict[int, list[tuple[datetime, Decimal]]] = {}
-    for row in islice(rows.iterator(), MOST_ROWS):
-        by_circuit.setdefault(row["circuit_id"], []).append((row["meter_time"], row["watthours"]))
-    return {key: hourly(readings, zone) for key, readings in by_circuit.items()}
+        end=now + AHEAD,
+        by="day" if span.daily else "hour",
+    ):
+        found.setdefault(rise.circuit_id, []).append(rise)
+    return found
 
 
-def hourly(readings: Iterable[tuple[datetime, Decimal]], zone: ZoneInfo) -> list[Point]:
-    """What a counter that starts anew at local midnight rose between neighbouring readings.
+def _energy(title: str, rises: Sequence[Rise], meter: Meter, span: Span) -> Chart:
+    return _bars(title, "Wh", [(rise.at, rise.energy_wh) for rise in rises], meter, span)
 
-    A reading of exactly midnight belongs to the day that ends. A drop inside a day is a restart of
-    the counter (gateway.md 6). The first reading has no neighbour and gives no point.
-    """
-    points: list[Point] = []
-    before: tuple[Any, Decimal] | None = None
-    for at, watthours in readings:
-        day = (at.astimezone(zone) - timedelta(seconds=1)).date()
-        if before is not None:
-            same = before[0] == day and watthours >= before[1]
-            points.append((at, watthours - before[1] if same else watthours))
-        before = (day, watthours)
-    return points
+
+def _bars(title: str, unit: str, points: Sequence[Point], meter: Meter, span: Span) -> Chart:
+    made = chart(title, unit, "bars", points)
+    if not points:
+        return made
+    now, last = clock.now(), points[-1][0]
+    if span.daily:
+        zone = clock.zone(meter.time_zone)
+        unfinished = last.astimezone(zone).date() >= now.astimezone(zone).date()
+    else:
+        unfinished = last > now
+    return made | {"unfinished": True} if unfinished else made
 
 
 def _power_unit(meter: Meter, span: Span) -> list[Chart]:
-    end = clock.now() + timedelta(hours=1)
-    rows = list(pcu_log_list(start=end - span.length, end=end, meter_id=meter.pk)[:MOST_ROWS])
-    if not rows:
+    now = clock.now()
+    found = power_point_list(
+        meter_id=meter.pk, start=now - span.length, end=now + AHEAD, points=MOST_POINTS
+    )
+    if not found:
         return []
-    solar: list[Point] = [
-        (row["meter_time"], _product(row["solar_volts"], row["solar_amps"])) for row in rows
-    ]
-    battery: list[Point] = [(row["meter_time"], row["battery_volts"]) for row in rows]
+    solar: list[Point] = [(one.at, _product(one.solar_volts, one.solar_amps)) for one in found]
+    battery: list[Point] = [(one.at, one.battery_volts) for one in found]
     return [
         chart(_("Solar power"), "W", "line", solar),
         chart(_("Battery"), "V", "level", battery),
@@ -180,23 +171,16 @@ def _product(volts: float | None, amps: float | None) -> float | None:
 
 
 def chart(title: str, unit: str, kind: str, points: Sequence[Point]) -> Chart:
-    """A chart of one series, thinned; ``kind`` is ``bars``, ``line``, ``steps`` or ``level``."""
-    thin = thinned(points)
+    """A chart of one series; ``kind`` is ``bars``, ``line``, ``steps`` or ``level``."""
     return {
         "title": title,
         "unit": unit,
         "kind": kind,
-        "x": [int(at.timestamp()) for at, _value in thin],
+        "x": [int(at.timestamp()) for at, _value in points],
         "series": [
             {
                 "label": title,
-                "y": [None if value is None else round(float(value), 2) for _at, value in thin],
+                "y": [None if value is None else round(float(value), 2) for _at, value in points],
             }
         ],
     }
-
-
-def thinned(points: Sequence[Point]) -> Sequence[Point]:
-    """At most :data:`MOST_POINTS` of the points, evenly, the last one always among them."""
-    step = -(-len(points) // MOST_POINTS)
-    return points if step <= 1 else points[::-1][::step][::-1]

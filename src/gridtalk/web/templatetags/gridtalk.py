@@ -168,7 +168,7 @@ def dfvalue(value: object) -> str:
 @register.simple_tag
 def uptime(value: Uptime | None) -> SafeString | str:
     """An uptime in per cent, with its hours at hand."""
-    if value is None or not value.of:
+    if value is None:
         return NOTHING
     hours = _("reports in %(hours)d of the last %(of)d hours") % {
         "hours": value.hours,

@@ -1,56 +1,25 @@
 """Charts: what is drawn, in the meter's days, bounded; and the front end's files behind a page."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.contrib.staticfiles import finders
+from django.db import connection
 from django.test import Client
 
 from gridtalk.core import clock
+from gridtalk.grid.models import Circuit, Meter
 from gridtalk.telemetry.services import pcu_log_insert
 from gridtalk.telemetry.testing import log_make
 from gridtalk.testing_village import Village
 from gridtalk.web import frontend, series
 from gridtalk.web.words import STATES
-
-KAMPALA = ZoneInfo("Africa/Kampala")
-
-
-def at(hour: int, day: int = 1) -> datetime:
-    """An hour of Kampala's clock."""
-    return datetime(2026, 3, day, hour, tzinfo=KAMPALA).astimezone(UTC)
-
-
-@pytest.mark.parametrize(
-    ("label", "readings", "rises"),
-    [
-        ("it counts up", [(at(1), 5), (at(2), 7), (at(3), 7)], [2, 0]),
-        ("midnight ends the day", [(at(23), 5), (at(0, 2), 9), (at(1, 2), 2)], [4, 2]),
-        ("a new day begins at nothing", [(at(22), 50), (at(2, 2), 60)], [60]),
-        ("a restart inside a day", [(at(1), 50), (at(2), 3)], [3]),
-        ("one reading has no neighbour", [(at(1), 50)], []),
-        ("none", [], []),
-    ],
-)
-def test_a_counter_becomes_hours(label: str, readings: Any, rises: list[int]) -> None:
-    given = [(instant, Decimal(value)) for instant, value in readings]
-    assert [value for _at, value in series.hourly(given, KAMPALA)] == rises, label
-
-
-@pytest.mark.parametrize("number", [0, 1, 999, 1000, 1001, 5000])
-def test_a_series_is_thinned_and_keeps_its_end(number: int) -> None:
-    points: list[series.Point] = [(at(0) + timedelta(hours=n), n) for n in range(number)]
-    thin = series.thinned(points)
-    assert len(thin) == min(number, len(thin)) <= series.MOST_POINTS
-    assert list(thin) == sorted(thin)
-    if number:
-        assert thin[-1] == points[-1]
-        assert len(thin) >= min(number, series.MOST_POINTS // 2)
 
 
 def _report(village: Village, circuit: Any) -> datetime:
@@ -91,6 +60,61 @@ def test_a_meters_charts(village: Village, admin: Client) -> None:
     assert small[0]["title"] == "Fanta Traoré"
     days = admin.get(f"/meters/{village.meter.pk}/series?span=30d").json()["charts"]
     assert days[0]["series"][0]["y"][-1] == 21.0
+
+
+@pytest.mark.parametrize("every_s", [10, 60, 80, 3600])
+def test_a_meter_that_reports_often_is_drawn_to_its_end(
+    village: Village, admin: Client, every_s: int
+) -> None:
+    """100 W for three days: 100 Wh an hour, however often it is said; and the newest is there."""
+    zone = ZoneInfo("Asia/Kathmandu")  # 5:45 ahead: its hours are not UTC's
+    Meter.objects.filter(pk=village.meter.pk).update(time_zone=zone.key)
+    now = datetime(2026, 3, 10, 14, 15, tzinfo=zone)
+    with time_machine.travel(now, tick=False):
+        start = now.replace(minute=0) - timedelta(days=3)
+        reports_make(village.circuit, zone, start, now, every_s)
+        page = f"/circuits/{village.circuit.pk}/series"
+        for span in ("7d", "24h"):
+            energy, credit, used = admin.get(f"{page}?span={span}").json()["charts"]
+            hours = 24 if span == "24h" else 71
+            whole = -1 if every_s < 3600 else None
+            # With the day's last report before midnight its end is lost.
+            near = {"rel": 0.003} if every_s != 80 else {"abs": 2.3}
+            for figures, value in ((energy, 100), (used, 60)):
+                drawn = figures["series"][0]["y"][:whole][-hours:]
+                assert drawn == pytest.approx([value] * hours, **near)
+            if every_s < 3600:
+                assert energy["series"][0]["y"][-1] == pytest.approx(25, abs=2.3)
+                assert energy["x"][-1] == (now + timedelta(minutes=45)).timestamp()
+                assert energy["unfinished"]
+            assert now.timestamp() - credit["x"][-1] < max(every_s, 100)
+            assert len(credit["x"]) <= series.MOST_POINTS
+        days = admin.get(f"{page}?span=30d").json()["charts"]
+        for chart, whole in ((days[0], 2400.0), (days[2], 1440.0)):
+            assert chart["series"][0]["y"][1:-1] == pytest.approx([whole] * 2, rel=0.01)
+            assert chart["unfinished"]
+
+
+def reports_make(
+    circuit: Circuit, zone: ZoneInfo, start: datetime, end: datetime, every_s: int
+) -> None:
+    """Reports of a steady 100 W, used all the time."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO primary_logs (id, circuit_id, latency_s, meter_time, watthours,"
+            " use_time_s, status, credit, clock_ahead)"
+            " SELECT 1000 + row_number() OVER (), %(circuit)s, 1, instant, s / 36, s, 1, 50, false"
+            " FROM (SELECT instant, CASE s WHEN 0 THEN 86400 ELSE s END AS s FROM ("
+            "  SELECT instant, extract(epoch FROM (instant AT TIME ZONE %(zone)s)::time) AS s"
+            "  FROM generate_series(%(start)s, %(end)s, %(every)s) AS instant) one) two",
+            {
+                "circuit": circuit.pk,
+                "zone": zone.key,
+                "start": start,
+                "end": end,
+                "every": timedelta(seconds=every_s),
+            },
+        )
 
 
 def test_a_span_is_in_the_address(village: Village, admin: Client) -> None:

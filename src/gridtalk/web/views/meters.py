@@ -166,7 +166,7 @@ def meter(request: HttpRequest, meter_id: int) -> HttpResponse:
         "spans": list(SPANS.values()),
         "state": meter_state(found, last),
         "last_reported_at": last,
-        "uptime": uptime_list(meter_ids=[found.pk])[found.pk],
+        "uptime": uptime_list(meter_ids=[found.pk])[found.pk] if last else None,
         "circuits": circuits,
         "households": [circuit for circuit in circuits if not circuit.is_main],
         "alerts": alert_list(meter=found, limit=RECENT),
