@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from gridtalk.alerts import services as alerts
 from gridtalk.core import clock
-from gridtalk.core.errors import UserError
+from gridtalk.core.errors import NotFound, UserError
 from gridtalk.gateway.meter import wire
 from gridtalk.gateway.meter.wire_encode import ping_answer
-from gridtalk.gateway.replies import brought_by_device, reply_job_done
+from gridtalk.gateway.replies import brought_by_device, may_be_answered, reply_job_done
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.selectors import circuit_get_by_address
 from gridtalk.grid.services import circuit_heard
@@ -28,6 +28,11 @@ class Handled:
     error: str = ""
 
 
+def reasons(*errors: str) -> str:
+    """Several reasons as the operator reads them in a message's ``error``."""
+    return "; ".join(errors)
+
+
 def meter_message_handle(
     *, incoming: IncomingMessage, meter: Meter, message: wire.MeterMessage
 ) -> Handled:
@@ -43,7 +48,8 @@ def meter_message_handle(
         if isinstance(message, wire.PcuLog):
             return _pcu(incoming, meter, message)
     except UserError as error:
-        return Handled("error", str(error))
+        unread = message.errors if isinstance(message, wire.JobAck | wire.Alert) else ()
+        return Handled("error", reasons(str(error), *unread))
     assert isinstance(message, wire.MeterError)
     return Handled("error", message.reason)
 
@@ -52,6 +58,8 @@ def ping_handle(*, incoming: IncomingMessage, ping: wire.GatewayPing) -> Handled
     """Answer a ping, to whoever sent it; a device hears in its acknowledgement that we are here."""
     if brought_by_device(incoming):
         return Handled("ping")
+    if not may_be_answered(incoming.number):
+        return Handled("ping", "its sender is no phone number: nobody can be answered")
     message_queue(
         interface=incoming.communication_interface,
         number=incoming.number,
@@ -74,7 +82,7 @@ def _acknowledged(incoming: IncomingMessage, meter: Meter, ack: wire.JobAck) -> 
         received_at=incoming.created_at,
     )
     if not done.first:
-        return Handled("acknowledged again")
+        return Handled("acknowledged again", reasons(*ack.errors))
     circuit: Circuit = done.circuit
     alerts.alerts_after_reports(
         changes=[
@@ -89,18 +97,25 @@ def _acknowledged(incoming: IncomingMessage, meter: Meter, ack: wire.JobAck) -> 
         ]
     )
     reply_job_done(job=done.job, circuit=circuit)
-    return Handled("acknowledged")
+    return Handled("acknowledged", reasons(*ack.errors))
 
 
 def _alert(incoming: IncomingMessage, meter: Meter, alert: wire.Alert) -> Handled:
-    circuit = None if alert.cid is None else circuit_get_by_address(meter=meter, address=alert.cid)
+    circuit, errors = None, list(alert.errors)
+    if alert.cid is not None:
+        try:
+            circuit = circuit_get_by_address(meter=meter, address=alert.cid)
+        except NotFound as error:
+            if alert.code not in wire.METER_ALERT_CODES:
+                raise
+            errors.append(str(error))
     if circuit is not None:
         # Before the alert: who brings reports locks the circuit, and then opens the same alert.
         circuit_heard(circuit=circuit, at=incoming.created_at)
     alerts.alert_from_meter(
         code=alert.code, meter=meter, circuit=circuit, credit=alert.credit, origin=incoming
     )
-    return Handled("alert")
+    return Handled("alert", reasons(*errors))
 
 
 def _pcu(incoming: IncomingMessage, meter: Meter, report: wire.PcuLog) -> Handled:

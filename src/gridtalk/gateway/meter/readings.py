@@ -55,7 +55,10 @@ class MessageTaken:
 
     @property
     def error(self) -> str:
-        """The errors as the operator reads them; empty where there is none."""
+        """The errors as the operator reads them; empty where there is none.
+
+        Duplicates are told where the outcome does not tell them: beside reports that were stored.
+        """
         reasons = [
             f"entry {error.entry}: {error.reason}" if error.entry else error.reason
             for error in self.errors
@@ -64,6 +67,10 @@ class MessageTaken:
             reasons.append(
                 f"the meter's clock is over an hour ahead: {self.ahead} kept, circuits untouched"
             )
+        if self.stored and self.duplicates:
+            reasons.append(f"{self.duplicates} there already, not stored twice")
+        if not (self.stored or self.duplicates or reasons):
+            reasons.append("the message holds no entry")
         return "; ".join(reasons)[:LONGEST_ERROR]
 
 

@@ -87,7 +87,8 @@ def test_the_meters_zone(zone: str, expected: str) -> None:
     [
         ("all good", "(l76ZE0#1,1,1,1;2,1,1,1#)", "UTC", "reports", (2, 0), ""),
         (
-            "the first of two counts", "(l76ZE0#1,1,1,1#1,1,1,2)", "UTC", "reports", (1, 1), "",
+            "the first of two counts", "(l76ZE0#1,1,1,1#1,1,1,2)", "UTC", "reports", (1, 1),
+            "1 there already, not stored twice",
         ),
         (
             "a circuit which the meter has not", "(l76ZE0#1,1,1,1;9,1,1,1#)", "UTC",
@@ -105,6 +106,7 @@ def test_the_meters_zone(zone: str, expected: str) -> None:
             "no time zone", "(l76ZE0#1,1,1,1#)", "Mars/Base", "error", (0, 0),
             "entry 1: the meter's time zone: “Mars/Base” is no IANA time zone",
         ),
+        ("no entry", "(l76ZE0##)", "UTC", "error", (0, 0), "the message holds no entry"),
         (
             "a clock ahead", "(l76ZE2#1,1,1,1;2,1,1,1#)", "UTC", "reports", (2, 0),
             "the meter's clock is over an hour ahead: 2 kept",
@@ -131,6 +133,18 @@ def test_the_same_message_again_is_a_duplicate() -> None:
     (third,) = readings_take(messages=[stored(meter, text)]).messages
     assert (third.outcome, third.duplicates) == ("duplicate", 2)
     assert PrimaryLog.objects.count() == 2
+    assert third.error == ""
+
+
+def test_what_was_there_in_a_message_that_brings_more_is_told() -> None:
+    meter = village(3)
+    readings_take(messages=[stored(meter, "(l76ZE0#1,1,1,1;2,1,1,1#)")])
+    (taken,) = readings_take(
+        messages=[stored(meter, "(l76ZE0#1,1,1,1;2,1,1,1;3,1,1,1;!#)")]
+    ).messages
+    assert (taken.outcome, taken.stored, taken.duplicates) == ("reports", 1, 2)
+    assert taken.error.startswith("entry 4: ")
+    assert taken.error.endswith("; 2 there already, not stored twice")
 
 
 def test_more_decimals_than_the_columns_hold_are_rounded_half_to_even() -> None:

@@ -7,6 +7,8 @@ neither ``+`` nor ``%`` is decoded.
 """
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from gridtalk.gateway.meter import wire_compressed, wire_types
 from gridtalk.gateway.meter.wire_types import (
@@ -51,6 +53,7 @@ __all__ = [
     "parse",
 ]
 
+_Value = TypeVar("_Value")
 _COMPRESSED = re.compile(r"\(\s*l[^=#]*#")
 _PCU = re.compile(r"\(\s*pcu\s*#", re.IGNORECASE)
 _ONLINE = re.compile(r"[^\s()=&#]+\s+online", re.IGNORECASE)
@@ -162,12 +165,35 @@ def _ack(found: dict[str, str], limits: Limits) -> JobAck:
     except Malformed:
         # The job is done whatever the meter's clock says; receipt takes the place of its time.
         meter_time = None
+    optional = _Optional(found)
     return JobAck(
         job_id=wire_types.job_id(_needed(found, "jobid")),
-        status=wire_types.status(found["status"]) if found.get("status") else None,
-        credit=wire_types.credit(found["cr"], limits) if found.get("cr") else None,
+        status=optional.read("status", wire_types.status),
+        credit=optional.read("cr", lambda text: wire_types.credit(text, limits)),
         meter_time=meter_time,
+        errors=tuple(optional.errors),
     )
+
+
+class _Optional:
+    """Values that a message can do without: one that cannot be read is left out and named.
+
+    The message itself still says that a job is done, or that something is wrong at the meter.
+    """
+
+    def __init__(self, found: dict[str, str]) -> None:
+        self._found = found
+        self.errors: list[str] = []
+
+    def read(self, key: str, reads: Callable[[str], _Value]) -> _Value | None:
+        text = self._found.get(key, "")
+        if not text:
+            return None
+        try:
+            return reads(text)
+        except Malformed as error:
+            self.errors.append(str(error))
+            return None
 
 
 def _alert(found: dict[str, str], limits: Limits) -> Alert | PowerOn:
@@ -178,12 +204,17 @@ def _alert(found: dict[str, str], limits: Limits) -> Alert | PowerOn:
         raise Malformed(
             f"alert is {quoted(code)}; it must be one of {', '.join(ALERT_CODES)}, online"
         )
-    cid = found.get("cid", "") if code in METER_ALERT_CODES else _needed(found, "cid")
+    optional = _Optional(found)
     return Alert(
         code=code,
-        cid=wire_types.address(cid) if cid else None,
-        credit=wire_types.credit(found["cr"], limits) if found.get("cr") else None,
-        watthours=wire_types.watthours(found["wh"], limits) if found.get("wh") else None,
+        cid=(
+            optional.read("cid", wire_types.address)
+            if code in METER_ALERT_CODES
+            else wire_types.address(_needed(found, "cid"))
+        ),
+        credit=optional.read("cr", lambda text: wire_types.credit(text, limits)),
+        watthours=optional.read("wh", lambda text: wire_types.watthours(text, limits)),
+        errors=tuple(optional.errors),
     )
 
 

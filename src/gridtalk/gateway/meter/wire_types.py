@@ -70,22 +70,30 @@ class PrimaryLogs:
 
 @dataclass(frozen=True, slots=True)
 class JobAck:
-    """``job=delete``: the meter has done a job. Only ``job_id`` is sure to be there."""
+    """``job=delete``: the meter has done a job. Only ``job_id`` is sure to be there.
+
+    ``errors``: what was there and could not be read; it counts as absent.
+    """
 
     job_id: int
     status: int | None = None
     credit: Decimal | None = None
     meter_time: datetime | None = None
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert with one of :data:`ALERT_CODES`; ``cid`` is there where the code needs it."""
+    """An alert with one of :data:`ALERT_CODES`; ``cid`` is there where the code needs it.
+
+    ``errors``: what was there and could not be read; it counts as absent.
+    """
 
     code: str
     cid: str | None = None
     credit: Decimal | None = None
     watthours: Decimal | None = None
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
