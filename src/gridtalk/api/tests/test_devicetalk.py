@@ -120,6 +120,26 @@ def test_a_long_device_is_taken(workshop: Workshop) -> None:
     assert "of JSON; at most" in refused.json()["error"]
 
 
+def test_functions_whose_library_is_not_chosen_are_listed(workshop: Workshop) -> None:
+    maker = workshop.maker
+    document = deepcopy(DOCUMENT)
+    document["features"] = [
+        {"name": "Light", "function": "light", "others": [{"function": "wet", "var_setup": ""}]}
+    ]
+    device = maker.send("POST", "device", document).json()
+    assert device["left_out"] == []
+    document["libraries"] = []
+    changed = maker.send("PUT", f"device/{device['id']}?revision=1", document)
+    assert (changed.status_code, changed.json()["left_out"]) == (200, ["wet"])
+    made = maker.send("POST", "device", document | {"name": "Other"})
+    assert (made.status_code, made.json()["left_out"]) == (201, ["wet"])
+    assert [row["name"] for row in made.json()["document"]["functions"]] == ["light"]
+    document["features"][0]["function"] = "wet"
+    refused = maker.send("PUT", f"device/{device['id']}?revision=2", document)
+    assert refused.status_code == 400
+    assert "needs the library dht" in refused.json()["error"]
+
+
 def test_functions(workshop: Workshop) -> None:
     maker = workshop.maker
     device = workshop.device(maker)
@@ -177,6 +197,33 @@ def test_a_function_that_others_use_is_asked_for(workshop: Workshop) -> None:
     assert maker.get(f"function/S/{new['id']}").json()["name"] == "own"
     wrong = maker.send("POST", f"function/S/{function.pk}", body | {"df": "Nothing"})
     assert wrong.status_code == 404
+
+
+def test_a_function_that_somebody_else_saved_meanwhile(workshop: Workshop) -> None:
+    maker = workshop.maker
+    device = workshop.device(maker)
+    document = maker.get(f"device/{device.pk}").json()["document"]
+    function = device.functions.get()
+    body = {"name": "read", "code": [*function.code[:2], "    x = 1", *function.code[2:]]}
+    loose = maker.send("POST", f"function/S/{function.pk}", body)
+    assert loose.status_code == 400
+    assert "say for which device" in loose.json()["error"]
+    body |= {"device": device.pk, "revision": 1}
+    saved = maker.send("POST", f"function/S/{function.pk}", body).json()
+    assert saved["device_revision"] == 2
+    for call in (
+        lambda: maker.send("PUT", f"device/{device.pk}?revision=1", document),
+        lambda: maker.send("POST", f"function/S/{function.pk}", body),
+        lambda: maker.send("POST", f"function/S/{saved['id']}", body),
+        lambda: maker.send("POST", f"function/S/{saved['id']}/restore",
+                           {"number": 1, "device": device.pk, "revision": 1}),
+        lambda: maker.send("DELETE", f"function/S/{saved['id']}?device={device.pk}&revision=1"),
+    ):  # fmt: skip
+        told = call()
+        assert told.status_code == 409
+        assert "+        x = 1" in told.json()["difference"]
+    device.refresh_from_db()
+    assert (device.revision, device.functions.get().pk) == (2, saved["id"])
 
 
 def test_a_librarys_function_becomes_ones_own(workshop: Workshop) -> None:

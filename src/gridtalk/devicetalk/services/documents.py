@@ -46,7 +46,7 @@ from gridtalk.devicetalk.services.functions import (
     function_write,
     functions_usable,
 )
-from gridtalk.devicetalk.services.joining import functions_join, libraries_needed
+from gridtalk.devicetalk.services.joining import functions_join
 from gridtalk.users.models import User
 
 _Key = tuple[tree.DfType, str]
@@ -151,8 +151,9 @@ def device_document_save(
     rows; changed ones are saved by the rules of
     :func:`~gridtalk.devicetalk.services.functions.function_write` for all features that use them;
     new ones are made. A function without ``code`` stays as the device has it, or is made by the
-    template. Raises as :func:`~gridtalk.devicetalk.services.devices.device_save`, and
-    :class:`NotFound` where there is no such basic file.
+    template. One that refers to a library which is not chosen is left out. Raises as
+    :func:`~gridtalk.devicetalk.services.devices.device_save`, and :class:`NotFound` where there is
+    no such basic file.
     """
     if isinstance(document.basic_file, Folder):
         raise UserError("basic_file: folders are for gridtalk generate; name an uploaded one")
@@ -249,14 +250,17 @@ class _Saving:
     def _functions(self, libraries: list[Library | DeviceLibrary]) -> dict[_Key, SaFunction]:
         """The document's functions, by type and name."""
         pools = [row for row in libraries if isinstance(row, DeviceLibrary)]
-        needed = libraries_needed((row.pk for row in libraries if isinstance(row, Library)), pools)
+        # Those of libraries that are not chosen too: device_save leaves such functions out.
         refs = {
             (row.library.name, row.name): row
-            for row in LibraryFunction.objects.filter(library__in=needed).select_related("library")
+            for row in LibraryFunction.objects.filter(
+                library__basic_file=self.basic_file
+            ).select_related("library")
         }
         groups = [pool.functions.select_related("function_type") for pool in pools]
         brought = _by_key(functions_join(*groups).values())
         mine = _by_key(self.device.functions.select_related("function_type")) if self.device else {}
+        self._functions_hold(mine, brought)
         loaded = engine.basic_file_load(self.basic_file)
         found: dict[_Key, SaFunction] = {}
         for part in self.document.functions:
@@ -271,6 +275,20 @@ class _Saving:
             if made is not None:
                 found[key] = made
         return found
+
+    def _functions_hold(self, *groups: dict[_Key, SaFunction]) -> None:
+        """Hold the functions that the document names until the commit, all in one order.
+
+        Devices share functions: who held one that they change, then the others, could wait for
+        somebody who waits for them.
+        """
+        named = {
+            (tree.DfType(part.type, tuple(part.params)), part.name)
+            for part in self.document.functions
+        }
+        wanted = [row.pk for group in groups for key, row in group.items() if key in named]
+        rows = SaFunction.objects.select_for_update(no_key=True).filter(pk__in=wanted)
+        list(rows.order_by("pk").values_list("pk", flat=True))
 
     def _function(
         self,
@@ -297,7 +315,7 @@ class _Saving:
             )
         if part.library_ref is not None and ref is None:
             library, name = part.library_ref.library, part.library_ref.function
-            raise NotFound(f"no chosen library {library!r} has a function {name!r}; choose it")
+            raise NotFound(f"no library {library!r} for {self.basic_file} has a function {name!r}")
         df_type = df_type_get(direction=part.type, params=part.params)
         if part.code is None:
             begun = function_new(
