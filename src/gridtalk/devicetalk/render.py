@@ -47,9 +47,9 @@ def device_render(
     :class:`~gridtalk.devicetalk.tree.InvalidTree` with all that is wrong with the device, or with
     the file, line and cause of a template's fault.
     """
-    if problems := device_problems(device):
-        raise InvalidTree(f"The device {device.name!r} is not ready:", tuple(problems))
     config = basic_file.config
+    if problems := device_problems(device, config):
+        raise InvalidTree(f"The device {device.name!r} is not ready:", tuple(problems))
     library_files = files_merge(libraries)
     parts = _parts(device)
     context = _context(device, parts, device_version(basic_file, device, libraries))

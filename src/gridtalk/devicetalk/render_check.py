@@ -1,18 +1,52 @@
 """What must hold of a device before code is made from it, said all at once. Pure."""
 
+import keyword
 import math
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from gridtalk.devicetalk.config import Config
 from gridtalk.devicetalk.render_tokens import identifier
 from gridtalk.devicetalk.tree import Device, Feature, Problem
 
 #: ``<name>_library`` must fit the 100 characters of a library's name.
 DEVICE_NAME_CHARACTERS = 92
+#: The words of C++17 that cannot be names.
+_CXX_WORDS = """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t
+    char32_t class compl const const_cast constexpr continue decltype default delete do double
+    dynamic_cast else enum explicit export extern false float for friend goto if inline int
+    long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected
+    public register reinterpret_cast return short signed sizeof static static_assert
+    static_cast struct switch template this thread_local throw true try typedef typeid
+    typename union unsigned using virtual void volatile wchar_t while xor xor_eq
+"""
+#: By the command that checks a basic file's devices, which tells their language.
+_WORDS: Mapping[str | None, frozenset[str]] = {
+    "python": frozenset(keyword.kwlist),
+    "cxx": frozenset(_CXX_WORDS.split()),
+    "avr": frozenset(_CXX_WORDS.split()),
+}
 
 
-def device_problems(device: Device) -> list[Problem]:
-    """Everything that is wrong with a device; ``path`` names the part of it."""
-    return [*_settings(device), *_functions(device), *_features(device)]
+def device_problems(device: Device, config: Config) -> list[Problem]:
+    """Everything that is wrong with a device for a basic file; ``path`` names the part of it."""
+    return [*_settings(device), *_functions(device), *_features(device), *_names(device, config)]
+
+
+def _names(device: Device, config: Config) -> list[Problem]:
+    """Features whose function would have a name that means something else in the code."""
+    problems = []
+    for feature in device.features:
+        name = identifier(feature.name)
+        if feature.in_use and name in _WORDS.get(config.check.command, ()):
+            cause = f"{name} is a word of the language; give the feature another name"
+        elif feature.in_use and name in config.reserved:
+            cause = f"the basic file's own code uses the name {name}; give the feature another"
+        else:
+            continue
+        problems.append(Problem(f"device feature {feature.name}", cause))
+    return problems
 
 
 def _settings(device: Device) -> list[Problem]:

@@ -15,12 +15,12 @@ int main() {
     settings.version = {{ sa.version | cstr }};
     const std::vector<iottalk::Input> inputs = {
 {%- for feature in idf.info %}
-        { {{- feature.name | cstr }}, { {%- for type in feature.params.list %}{{ type | cstr }}, {% endfor -%} }, {{ feature.func_name }}},
+        { {{- feature.name | cstr }}, { {%- for type in feature.params.list %}{{ type | cstr }}, {% endfor -%} }, ::{{ feature.func_name }}},
 {%- endfor %}
     };
     const std::vector<iottalk::Output> outputs = {
 {%- for feature in odf.info %}
-        { {{- feature.name | cstr }}, { {%- for type in feature.params.list %}{{ type | cstr }}, {% endfor -%} }, {{ feature.func_name }}},
+        { {{- feature.name | cstr }}, { {%- for type in feature.params.list %}{{ type | cstr }}, {% endfor -%} }, ::{{ feature.func_name }}},
 {%- endfor %}
     };
     return iottalk::run(settings, inputs, outputs);
