@@ -49,7 +49,7 @@ from gridtalk.devicetalk.models import (
 from gridtalk.devicetalk.services import functions, history
 from gridtalk.devicetalk.services.catalogue import df_type_get, df_type_new
 from gridtalk.devicetalk.services.device_spec import libraries_of
-from gridtalk.devicetalk.services.functions import Draft
+from gridtalk.devicetalk.services.functions_draft import Draft
 from gridtalk.users.models import Permission, User
 from gridtalk.users.permissions import requires, signed_in
 

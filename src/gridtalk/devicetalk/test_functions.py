@@ -10,7 +10,8 @@ from gridtalk.devicetalk import models
 from gridtalk.devicetalk.services import functions
 from gridtalk.devicetalk.services.device_spec import spec_of
 from gridtalk.devicetalk.services.devices import device_save
-from gridtalk.devicetalk.services.functions import Draft, function_save
+from gridtalk.devicetalk.services.functions import function_save
+from gridtalk.devicetalk.services.functions_draft import Draft
 from gridtalk.devicetalk.services.history import function_version_list, version_diff
 from gridtalk.devicetalk.testing import (
     IDF_CODE,

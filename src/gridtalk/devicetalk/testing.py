@@ -13,7 +13,8 @@ from gridtalk.devicetalk.models import (
 from gridtalk.devicetalk.services.catalogue import basic_file_put, df_type_get
 from gridtalk.devicetalk.services.device_spec import DeviceSpec, Df, Use
 from gridtalk.devicetalk.services.devices import device_save
-from gridtalk.devicetalk.services.functions import Draft, function_create
+from gridtalk.devicetalk.services.functions import function_create
+from gridtalk.devicetalk.services.functions_draft import Draft
 from gridtalk.devicetalk.services.libraries import library_put
 from gridtalk.files.services import files_stage
 from gridtalk.users.models import Group, User

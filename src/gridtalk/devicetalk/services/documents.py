@@ -39,13 +39,12 @@ from gridtalk.devicetalk.services.device_spec import Chosen, DeviceSpec, Df, Use
 from gridtalk.devicetalk.services.devices import DeviceSaved, device_save
 from gridtalk.devicetalk.services.devices_lock import device_lock
 from gridtalk.devicetalk.services.functions import (
-    Draft,
-    ReadonlyChanged,
     function_create,
     function_new,
     function_write,
     functions_usable,
 )
+from gridtalk.devicetalk.services.functions_draft import Draft, ReadonlyChanged
 from gridtalk.devicetalk.services.joining import functions_join
 from gridtalk.users.models import User
 
