@@ -239,6 +239,27 @@ def alerts_after_reports(*, changes: Sequence[CircuitChange]) -> None:
         consumers_tell(kind=rule, tellings=tellings, now=now)
 
 
+def alert_after_report(
+    *, alert: Alert, credit_before: Decimal | None, credit: Decimal | None, status: int | None
+) -> bool:
+    """Close an alert just raised if what was reported since its message clears it; whether it did.
+
+    For a report that was stored before the alert though its message came after it. The caller has
+    locked the circuit.
+    """
+    rule = ALERT_KINDS.kind_get(alert.kind)
+    seen = Seen(
+        threshold=alert.meter.low_credit_threshold,
+        credit_before=credit_before,
+        credit=credit,
+        status=status,
+        reported=True,
+    )
+    if not rule.follows_reports or rule.after_report(seen) is not Verdict.CLEAR:
+        return False
+    return alerts_close(ids=[alert.pk], now=clock.now()) > 0
+
+
 def unresponsive_jobs_raise(*, jobs: Iterable[Job]) -> list[UnresponsiveJob]:
     """Raise UnresponsiveJob for each of the jobs; returns the new ones, in order of job.
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from gridtalk.alerts.models import Alert
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict
 from gridtalk.core.models import SystemLog
@@ -213,6 +214,64 @@ def test_the_largest_and_the_smallest_credit_are_kept(village: Village) -> None:
     assert village.circuit.credit == -Decimal(edge)
     assert village.meter_says(REPORT.format(ONE, now, "100000000000000")).outcome == "error"
     assert village.meter_says("(job=delete&jobid=1&cr=1e9)").outcome == "error"
+
+
+SWITCHED = "(job=pp&cid={}&wh=10&tu=60&ts={:%Y%m%d%H%M%S}&cr={}&status={})"
+
+
+@pytest.mark.parametrize(
+    ("alert", "credit", "status", "stays"),
+    [
+        ("pmax", 100, 1, False),
+        ("emax", 100, 1, False),
+        ("pmax", 100, 0, True),
+        ("emax", 100, 0, True),
+        ("lcw&cr=10", 510, 1, False),
+        ("lcw&cr=10", 9, 1, True),
+        ("lcw", 510, 1, False),
+        ("lcw", 90, 1, True),
+        ("nocw&cr=0", 500, 1, False),
+        ("nocw&cr=0", -1, 0, True),
+        ("ce", 100, 1, True),
+    ],
+)
+@pytest.mark.parametrize("backlog", [True, False], ids=["a backlog", "one by one"])
+def test_a_report_after_an_alert_clears_it_however_many_waited(
+    village: Village, alert: str, credit: int, status: int, stays: bool, backlog: bool
+) -> None:
+    now = clock.now()
+    village.meter_says(SWITCHED.format(ONE, now - timedelta(hours=2), 95, 0))
+    said = [
+        f"(job=alert&cid={ONE}&alert={alert})",
+        SWITCHED.format(ONE, now - timedelta(minutes=10), credit, status),
+    ]
+    for text in said:
+        store(village, METER_PHONE, text)
+        if not backlog:
+            handle_waiting()
+    handle_waiting()
+    raised = Alert.objects.get()
+    assert (raised.cleared_at is None) == stays
+    assert IncomingMessage.objects.filter(handled_at=None).count() == 0
+
+
+@pytest.mark.parametrize(
+    "ahead", [timedelta(hours=-1), timedelta(hours=20)], ids=["late", "a clock ahead"]
+)
+def test_a_report_that_is_no_news_clears_nothing(village: Village, ahead: timedelta) -> None:
+    now = clock.now()
+    village.meter_says(SWITCHED.format(ONE, now - timedelta(minutes=30), 95, 0))
+    store(village, METER_PHONE, f"(job=alert&cid={ONE}&alert=pmax)")
+    store(village, METER_PHONE, SWITCHED.format(ONE, now + ahead, 95, 1))
+    handle_waiting()
+    assert Alert.objects.get().cleared_at is None
+
+
+def test_an_alert_after_a_report_stays_however_many_waited(village: Village) -> None:
+    store(village, METER_PHONE, SWITCHED.format(ONE, clock.now(), 95, 1))
+    store(village, METER_PHONE, f"(job=alert&cid={ONE}&alert=pmax)")
+    handle_waiting()
+    assert Alert.objects.get().cleared_at is None
 
 
 def questions(village: Village, *texts: str) -> list[IncomingMessage]:

@@ -8,6 +8,7 @@ columns of the child alone: a join with ``logs`` probes each of its partitions.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -127,6 +128,40 @@ def pcu_log_list(
         *PCU_LOG_COLUMNS
     )
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class LaterReport:
+    """What a circuit's newest report says, and the last credit that was reported before it."""
+
+    status: int
+    credit: Decimal | None
+    credit_before: Decimal | None
+
+
+def report_after_message(*, circuit_id: int, message_id: int) -> LaterReport | None:
+    """The circuit's newest report by meter time, if its message came after that one; else None.
+
+    ``credit_before``: of the newest report that came before the message. Reports whose clock was
+    ahead are passed over.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LATER, {"circuit": circuit_id, "message": message_id})
+        row = cursor.fetchone()
+    return LaterReport(*row) if row else None
+
+
+_LATER = """
+    SELECT newest.status, newest.credit, (
+        SELECT p.credit FROM primary_logs p JOIN logs l ON l.id = p.id
+        WHERE p.circuit_id = %(circuit)s AND p.meter_time < newest.meter_time
+            AND NOT p.clock_ahead AND p.credit IS NOT NULL AND l.message_id < %(message)s
+        ORDER BY p.meter_time DESC LIMIT 1
+    ) FROM (
+        SELECT id, meter_time, status, credit FROM primary_logs
+        WHERE circuit_id = %(circuit)s AND NOT clock_ahead ORDER BY meter_time DESC LIMIT 1
+    ) newest JOIN logs l ON l.id = newest.id WHERE l.message_id > %(message)s
+"""
 
 
 @dataclass(frozen=True, slots=True)

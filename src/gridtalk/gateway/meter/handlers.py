@@ -17,6 +17,7 @@ from gridtalk.grid.services import circuit_heard
 from gridtalk.jobs.services import job_acknowledge
 from gridtalk.messaging.models import IncomingMessage
 from gridtalk.messaging.services import message_queue
+from gridtalk.telemetry.selectors import report_after_message
 from gridtalk.telemetry.services import pcu_log_insert
 
 
@@ -96,7 +97,7 @@ def _acknowledged(incoming: IncomingMessage, meter: Meter, ack: wire.JobAck) -> 
             )
         ]
     )
-    reply_job_done(job=done.job, circuit=circuit)
+    reply_job_done(job=done.job, circuit=circuit, status_said=done.status_said)
     return Handled("acknowledged", reasons(*ack.errors))
 
 
@@ -112,9 +113,22 @@ def _alert(incoming: IncomingMessage, meter: Meter, alert: wire.Alert) -> Handle
     if circuit is not None:
         # Before the alert: who brings reports locks the circuit, and then opens the same alert.
         circuit_heard(circuit=circuit, at=incoming.created_at)
-    alerts.alert_from_meter(
+    raised = alerts.alert_from_meter(
         code=alert.code, meter=meter, circuit=circuit, credit=alert.credit, origin=incoming
+    ).alert
+    # Reports are stored in bulk, before other messages that came earlier.
+    later = (
+        None
+        if circuit is None
+        else report_after_message(circuit_id=circuit.pk, message_id=incoming.pk)
     )
+    if later is not None:
+        alerts.alert_after_report(
+            alert=raised,
+            credit_before=later.credit_before if alert.credit is None else alert.credit,
+            credit=later.credit,
+            status=later.status,
+        )
     return Handled("alert", reasons(*errors))
 
 
