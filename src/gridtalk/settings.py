@@ -284,6 +284,8 @@ MESSAGE_LIFETIME = timedelta(hours=_number("GRIDTALK_MESSAGE_LIFETIME_HOURS", 72
 REPORT_GRACE = timedelta(seconds=_number("GRIDTALK_REPORT_GRACE_SECONDS", 60))
 #: Who is told, in the same transaction, what became of a message of that kind.
 MESSAGE_OUTCOME_HOOKS = {"job": "gridtalk.jobs.services.job_message_outcome"}
+#: Who is told, in the same transaction, that a newer on or off took the place of a job.
+JOB_SUPERSEDED_HOOK = "gridtalk.gateway.replies.reply_job_superseded"
 #: The most characters of an inbound text (ten parts of UCS-2 are 670, of GSM-7 1,530).
 LONGEST_INBOUND_TEXT = 4096
 #: The sections of a library's example functions; each is a column of LibraryFunction.

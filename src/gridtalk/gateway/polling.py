@@ -31,7 +31,7 @@ def job_done(request: HttpRequest, job_id: int) -> HttpResponse:
     with transaction.atomic():
         done = job_acknowledge(job_id=job_id, meter=meter)
         if done.first:
-            reply_job_done(job=done.job, circuit=done.circuit)
+            reply_job_done(job=done.job, circuit=done.circuit, status_said=done.status_said)
     return plain("ok")
 
 

@@ -22,7 +22,9 @@ class Job(FamilyBase):
     Life: ``queued``, ``sent`` (an interface took it), ``done`` (the meter acknowledged it). On/off
     and pings that nobody acknowledges become ``expired``; credit becomes ``unconfirmed`` instead,
     since it may have been applied. ``failed``: it provably never reached the meter.
-    ``cancelled``: superseded or reversed. Ids stay below 2^31: an AVR meter keeps them in a long.
+    ``cancelled``: taken back, superseded or reversed; an on or off that a newer one superseded may
+    have left, and becomes ``done`` when the meter says so. Ids stay below 2^31: an AVR meter keeps
+    them in a long.
     """
 
     class State(models.TextChoices):

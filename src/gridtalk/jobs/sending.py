@@ -28,7 +28,8 @@ from gridtalk.messaging.services import message_prepare, message_ring
 State = Job.State
 #: Pauses between sendings, in units of settings.JOB_RESEND_PAUSE.
 GROWTH = (1, 2, 5, 10, 20, 30)
-#: A meter that knows job ids gets unconfirmed credit again at this pace, for MESSAGE_LIFETIME.
+#: A meter that knows job ids gets unconfirmed credit again at this pace, for MESSAGE_LIFETIME from
+#: the first hand-over.
 UNCONFIRMED_PAUSE = timedelta(hours=1)
 LONGEST_NOTE = 500
 
@@ -116,11 +117,14 @@ def _handed_over(*, job: Job, at: datetime) -> None:
 
 def job_handed_over(*, job: Job, at: datetime) -> None:
     """The meter may have the job from now on. Assumes the job is locked and queued."""
+    # What the network refused was handed over too: only the first time starts the hour, but for
+    # money, whose hour begins when it may have left.
+    first = job.expires_at is None if BY_KIND[job.kind].money else job.attempts == 0
     job.state = State.SENT
     job.attempts += 1
     if job.sent_at is None:
         job.sent_at = at
-        if job.expires_at is None or not BY_KIND[job.kind].money:
+        if first:
             job.expires_at = at + settings.JOB_LIFETIME
     _next_attempt_set(job=job, at=at)
     job.save(update_fields=["state", "attempts", "sent_at", "expires_at", "next_attempt_at"])
@@ -163,8 +167,11 @@ def _not_handed_over(*, job: Job, message: Message, outcome: MessageOutcome, at:
         job.next_attempt_at = at
     else:
         job.next_attempt_at = at + pause(job.attempts)
-        if BY_KIND[job.kind].money and job.started_at > at - settings.MESSAGE_LIFETIME:
-            job.expires_at = None  # the next hand-over starts the hour anew
+        if BY_KIND[job.kind].money:
+            if job.started_at > at - settings.MESSAGE_LIFETIME:
+                job.expires_at = None  # the next hand-over starts the hour anew
+        elif job.expires_at is not None:
+            job.next_attempt_at = min(job.next_attempt_at, job.expires_at)
     job.save(update_fields=["sent_at", "state", "note", "expires_at", "next_attempt_at"])
 
 
@@ -249,7 +256,8 @@ def _send_again(job: Job, now: datetime) -> None:
 
 
 def _unconfirmed_again(job: Job, now: datetime) -> None:
-    fresh = job.started_at > now - settings.MESSAGE_LIFETIME
+    # For a device that was away it may have waited for days before it was handed over.
+    fresh = (job.sent_at or job.started_at) > now - settings.MESSAGE_LIFETIME
     job.next_attempt_at = now + UNCONFIRMED_PAUSE if fresh and may_send_again(job) else None
     if job.next_attempt_at is not None and not _waits(job):
         job_message_queue(job=job)

@@ -1,11 +1,14 @@
 """Jobs: asked for, acknowledged, cancelled. Credit has a file of its own, ``credit.py``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import cast
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from gridtalk.core import clock, money
 from gridtalk.core.errors import Conflict, NotFound, UserError
@@ -24,7 +27,7 @@ from gridtalk.jobs.credit import (
     credits_seen_in_reports,
 )
 from gridtalk.jobs.families import JOBS
-from gridtalk.jobs.models import AddCredit, Job
+from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job
 from gridtalk.jobs.sending import (
     job_end,
     job_message_outcome,
@@ -50,6 +53,7 @@ __all__ = [
     "job_cancel",
     "job_message_outcome",
     "job_request",
+    "job_superseded",
     "jobs_due_work",
     "jobs_for_poll",
 ]
@@ -73,10 +77,10 @@ def job_request(
 ) -> Job:
     """Ask a meter for something other than credit, and queue the message.
 
-    A ping of the meter goes to its mains circuit, whichever circuit is given. On and off take the
-    place of each other while they are queued. Raises :class:`UserError` for an unknown kind, or for
-    credit, which :func:`credit_add` and :func:`add_credit_request` give; :class:`Conflict` for a
-    retired circuit.
+    A ping of the meter goes to its mains circuit, whichever circuit is given. A new on or off ends
+    every open one of its circuit (see :func:`_supersede`), so at most one is open. Raises
+    :class:`UserError` for an unknown kind, or for credit, which :func:`credit_add` and
+    :func:`add_credit_request` give; :class:`Conflict` for a retired circuit.
     """
     job_kind = kind_get(kind)
     if job_kind.money:
@@ -87,7 +91,7 @@ def job_request(
     if locked.retired_at is not None:
         raise Conflict(f"circuit {circuit.ip_address} is retired")
     if job_kind.supersedes:
-        _supersede(circuit=circuit, kinds=job_kind.supersedes)
+        _supersede(circuit=circuit, kinds=job_kind.supersedes, incoming=incoming)
     now = clock.now()
     job: Job = job_kind.model(
         circuit=circuit,
@@ -106,25 +110,49 @@ def job_request(
     return job
 
 
-def _supersede(*, circuit: Circuit, kinds: tuple[str, ...]) -> None:
-    old = Job.objects.select_for_update(no_key=True).filter(
-        circuit=circuit, kind__in=kinds, state=State.QUEUED, sent_at__isnull=True
+def _supersede(
+    *, circuit: Circuit, kinds: tuple[str, ...], incoming: IncomingMessage | None
+) -> None:
+    """End the open jobs of these kinds, for a newer wish; also what a meter may have already.
+
+    Sent again later, an old one would undo the newer. One that is on its way right now still leaves
+    (the newer one follows it), and its acknowledgement is taken when it comes; no alert is raised,
+    for nobody waits for it. Who asked is told, by the function that
+    ``settings.JOB_SUPERSEDED_HOOK`` names. Assumes that the circuit is locked.
+    """
+    old = Job.objects.select_for_update(no_key=True, of=("self",)).filter(
+        circuit=circuit, kind__in=kinds, state__in=OPEN_STATES
     )
-    for job in old:
-        if job_messages_withdraw(job_ids=[job.pk]):
-            job.circuit = circuit
-            job_end(job=job, state=State.CANCELLED, note="a newer on or off took its place")
+    hook = cast("Callable[..., None]", import_string(settings.JOB_SUPERSEDED_HOOK))
+    for job in old.select_related("incoming__communication_interface").order_by("pk"):
+        job.circuit = circuit
+        job_end(job=job, state=State.CANCELLED, note="a newer on or off took its place")
+        hook(job=job, by=incoming)
+
+
+def job_superseded(*, job: Job, by_done: bool = False) -> bool:
+    """Whether a newer job took the place of this one (``by_done``: and the meter has done that)."""
+    newer = Job.objects.filter(
+        circuit=job.circuit_id, kind__in=BY_KIND[job.kind].supersedes, pk__gt=job.pk
+    )
+    if by_done:
+        return newer.filter(state=State.DONE).exists()
+    return newer.exclude(state=State.CANCELLED).exists()
 
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What an acknowledgement did: ``first`` is false for one that changed nothing."""
+    """What an acknowledgement did: ``first`` is false for one that changed nothing.
+
+    ``status_said``: it said whether the circuit is on or off.
+    """
 
     job: Job
     circuit: Circuit
     first: bool
     credit_before: Decimal
     credit_taken: bool
+    status_said: bool
 
 
 @transaction.atomic
@@ -139,6 +167,8 @@ def job_acknowledge(
 ) -> Acknowledged:
     """A meter says that it has carried out a job; a repeated acknowledgement changes nothing.
 
+    A job that was given up, or whose place a newer one took, is done all the same; only reversed
+    credit stays reversed.
     ``meter_time`` is aware; without it, or where it is over an hour ahead or over a year behind,
     the receipt counts.
     Raises :class:`NotFound` where the job is none of that meter's. Source: gateway.md 4.
@@ -156,18 +186,20 @@ def job_acknowledge(
         at = received_at
     before = circuit.credit
     first = job.state != State.DONE
-    if first and job.state == State.CANCELLED:
-        first = isinstance(job, AddCredit) and credit_applied_after_reversal(job=job, at=at)
+    if isinstance(job, AddCredit) and job.state == State.CANCELLED:
+        first = credit_applied_after_reversal(job=job, at=at)
     elif first:
         if isinstance(job, AddCredit):
             credit_delivered(job=job, at=at)
         job_end(job=job, state=State.DONE, at=received_at)
     taken = False
+    # Texts overtake each other: without the meter's time, the later job says how it stands.
+    old_news = meter_time is None and status is not None and job_superseded(job=job, by_done=True)
     if first:
         taken = circuit_state_take(
             circuit=circuit,
             at=at,
-            status=status,
+            status=None if old_news else status,
             credit=None if credit is None else money.rounded(credit),
             credit_expected=BY_KIND[job.kind].money,
         )
@@ -177,6 +209,7 @@ def job_acknowledge(
         first=first and job.state == State.DONE,
         credit_before=before,
         credit_taken=taken,
+        status_said=status is not None,
     )
 
 

@@ -1,8 +1,10 @@
-"""Looking at credit: usage."""
+"""Looking at credit: usage, and what a circuit may have that its meter has not said."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from django.db.models import Sum
 
 from gridtalk.core import clock
 from gridtalk.core.money import ZERO
@@ -57,6 +59,19 @@ def circuit_usage(*, circuit: Circuit, start: datetime, end: datetime) -> Usage 
         credit=credit.consumed,
         energy_wh_a_day=(energy / len(days)).quantize(ZERO) if days else ZERO,
     )
+
+
+def credit_estimate(*, circuit: Circuit) -> Decimal:
+    """The circuit's credit as its meter said it last, and what it confirmed since without saying.
+
+    Without what was used since. Credit confirmed while the meter's clock, by which it had reported,
+    was ahead of ours counts from its next report on.
+    """
+    since = {} if circuit.credit_as_of is None else {"occurred_at__gt": circuit.credit_as_of}
+    added = LedgerEntry.objects.filter(
+        credit_account__circuit=circuit, cause=LedgerEntry.Cause.DELIVERY, **since
+    ).aggregate(total=Sum("amount"))["total"]
+    return circuit.credit + (added or ZERO)
 
 
 def credit_added_list(*, circuit: Circuit, start: datetime, end: datetime) -> list[CreditAdded]:

@@ -6,18 +6,23 @@ from gridtalk.jobs.services import job_request
 
 
 class TurnOn(ConsumerCommand):
-    """Refused at zero credit; else nothing is said until the meter acknowledges."""
+    """Refused at zero credit, where the meter said so; else nothing is said until the meter
+    acknowledges.
+    """
 
     action = "turn_on"
 
     def run(self, request: Request) -> str:
         """Queue the job."""
-        if request.circuit.credit <= 0:
-            request.answer("on_refused_no_credit", credit=request.circuit.credit)
+        circuit = request.circuit
+        # After a recharge whose acknowledgement said no credit, ours is the old one: the meter
+        # knows better, and leaves off what it must.
+        if circuit.credit <= 0 and not circuit.credit_estimated:
+            request.answer("on_refused_no_credit", credit=circuit.credit)
             return "no credit"
         job_request(
             kind="turn_on",
-            circuit=request.circuit,
+            circuit=circuit,
             requested_by=Job.Requester.CONSUMER,
             incoming=request.incoming,
         )

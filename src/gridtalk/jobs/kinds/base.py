@@ -24,8 +24,11 @@ class JobKind:
     money: ClassVar[bool] = False
     #: Whether it concerns the whole meter: then it belongs to the mains and names no address.
     whole_meter: ClassVar[bool] = False
-    #: Kinds that a new one of this kind makes pointless while they are still queued.
+    #: Kinds that a new one of this kind makes pointless: open ones of the circuit end, and are not
+    #: sent again.
     supersedes: ClassVar[tuple[str, ...]] = ()
+    #: The circuit's status once the meter has done it, where the kind decides that.
+    status_after: ClassVar[int | None] = None
     #: Text for who asked, when the meter has acknowledged it; empty: nobody is told.
     done_text: ClassVar[str] = ""
     #: Text for who asked, when the meter did not answer in time; empty: nobody is told.

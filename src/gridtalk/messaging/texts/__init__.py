@@ -32,11 +32,12 @@ class Estimated:
 def render(lang: str, key: str, **values: object) -> str:
     """The text ``key`` in a language, with its values.
 
-    An amount (``credit``, ``amount``: Decimal, or :class:`Estimated`) gets two decimals, ``wh`` (Decimal or int, Wh) none,
-    a time (datetime, in the zone in which it is to be read) the language's months, ``status`` (0 or
-    1) its word for off and on; other values are shown as they are. ``{languages}``, the codes of
-    all languages, needs no value. Values which the text does not use are left out. Raises
-    ``LookupError`` for an unknown language or key and for a value that is missing or null.
+    An amount (``credit``, ``amount``: Decimal, or :class:`Estimated`) gets two decimals, ``wh``
+    (Decimal or int, Wh) none, a time (datetime, in the zone in which it is to be read) the
+    language's months, ``status`` (0 or 1) its word for off and on; other values are shown as they
+    are. ``{languages}``, the codes of all languages, needs no value. Values which the text does not
+    use are left out. Raises ``LookupError`` for an unknown language or key and for a value that is
+    missing or null.
     """
     catalogue = CATALOGUES.get(lang)
     if catalogue is None:
