@@ -236,7 +236,8 @@ def messages_expire() -> int:
     """Give up the messages that waited longer than ``MESSAGE_LIFETIME``; how many there were.
 
     What waits for a device is left alone: credit is sent when the device is back, and the job of
-    anything else gives up long before. What a bridge was handed and never confirmed may have been sent: that is ``UNKNOWN``.
+    anything else gives up long before. What a bridge was handed and never confirmed may have been
+    sent: that is ``UNKNOWN``.
     """
     oldest = clock.now() - settings.MESSAGE_LIFETIME
     late = Message.objects.filter(created_at__lte=oldest).filter(

@@ -25,8 +25,8 @@ from gridtalk.jobs.services import job_acknowledge, job_request
 from gridtalk.messaging.drain import messages_send
 from gridtalk.messaging.drain_results import leases_end
 from gridtalk.messaging.models import CommunicationInterface, IoTtalkInterface
-from gridtalk.messaging.services import messages_expire
-from gridtalk.messaging.testing import FakeTransport
+from gridtalk.messaging.services import message_queue, messages_expire
+from gridtalk.messaging.testing import FakeTransport, kannel
 
 pytestmark = pytest.mark.django_db
 
@@ -167,12 +167,36 @@ def test_for_a_device_that_is_away_credit_waits_and_a_switch_is_given_up(
     assert states(money) == ("sent", ["sent"])
 
 
-def test_it_is_given_up_after_the_lifetime_of_messages(bound: DeviceMeter) -> None:
+@pytest.mark.parametrize("knows", [True, False])
+def test_credit_waits_for_a_device_however_long_it_is_away(bound: DeviceMeter, knows: bool) -> None:
+    """Nothing of it has left us, so it can be nowhere twice; then its hour begins."""
+    Meter.objects.update(knows_job_ids=knows)
+    job = credit(bound)
+    start = clock.now()
+    for days in (3.1, 30, 400):
+        with time_machine.travel(start + timedelta(days=days)):
+            messages_expire()
+            jobs_due_work()
+            assert states(job) == ("queued", ["queued"])
+    with time_machine.travel(start + timedelta(days=400)):
+        assert device_jobs_again(handle=bound.handle) == 0
+        assert [values[1] for values in take(bound)] == [job.pk]
+        assert states(job) == ("sent", ["sent"])
+    with time_machine.travel(start + timedelta(days=400, hours=3)):
+        jobs_due_work()
+        assert states(job)[0] == "unconfirmed"
+        assert device_jobs_again(handle=bound.handle) == int(knows)
+        jobs_due_work()
+        assert [values[1] for values in take(bound)] == [job.pk] * knows
+
+
+def test_a_text_by_sms_is_still_given_up(bound: DeviceMeter) -> None:
+    text = message_queue(interface=kannel(name="village"), number="+22370000002", text="hello")
     job = credit(bound)
     with time_machine.travel(clock.now() + timedelta(hours=73)):
-        messages_expire()
-        jobs_due_work()
-    assert states(job) == ("failed", ["expired"])
+        assert messages_expire() == 1
+    text.refresh_from_db()
+    assert (text.state, states(job)[1]) == ("expired", ["queued"])
 
 
 class TestAgain:
@@ -201,6 +225,35 @@ class TestAgain:
             assert device_jobs_again(handle=bound.handle) == 0, "it waits already"
             assert [values[1] for values in take(bound)] == [job.pk] * harmless
             assert device_jobs_again(handle=bound.handle) == 0, "it left a moment ago"
+
+    @pytest.mark.parametrize("answered", [True, False])
+    @pytest.mark.parametrize(("old", "new"), [("con", "coff"), ("coff", "con")])
+    def test_an_old_switch_is_not_among_it(
+        self, bound: DeviceMeter, old: str, new: str, answered: bool
+    ) -> None:
+        """It would undo the newer one."""
+        kinds = {"con": "turn_on", "coff": "turn_off"}
+        first = job_request(kind=kinds[old], circuit=bound.circuit)
+        assert [values[0] for values in take(bound)] == [old]
+        second = job_request(kind=kinds[new], circuit=bound.circuit)
+        assert [values[0] for values in take(bound)] == [new]
+        if answered:
+            job_acknowledge(job_id=second.pk, meter=bound.meter)
+        start = clock.now()
+        for minutes in (1, 2, 10, 59):
+            with time_machine.travel(start + timedelta(minutes=minutes)):
+                jobs_due_work()
+                device_jobs_again(handle=bound.handle)
+                words = [values[0] for values in take(bound)]
+                assert words == ([] if answered else [new])
+        assert job_acknowledge(job_id=first.pk, meter=bound.meter).first
+
+    def test_a_switch_that_waits_out_a_pause_gives_way(self, bound: DeviceMeter) -> None:
+        job_request(kind="turn_on", circuit=bound.circuit)
+        device_jobs_sent(taken=device_jobs_take(handles=[bound.handle]), error="away")
+        job_request(kind="turn_off", circuit=bound.circuit)
+        device_jobs_again(handle=bound.handle)
+        assert [values[0] for values in take(bound)] == ["coff"]
 
     def test_unconfirmed_credit_too_but_not_what_is_done(self, bound: DeviceMeter) -> None:
         unconfirmed, done = credit(bound), credit(bound)
