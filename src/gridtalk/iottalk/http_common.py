@@ -23,6 +23,7 @@ from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from gridtalk.core.errors import PeerError, SetupError, TooLarge, UserError
+from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify
 from gridtalk.iottalk.limits import Wait, note_admit
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice
 from gridtalk.iottalk.services.events import event_add
@@ -124,3 +125,4 @@ def refused_note(
     source = source_of(request)
     if note_admit(name=f"{device.pk if device else ''} {source}"):
         event_add(kind=DeviceEvent.Kind.REFUSED, device=device, text=reason, source=source)
+        events_notify([DEVICES_TOPIC, *([device_topic(device.pk)] if device else [])])

@@ -55,7 +55,8 @@ def device(request: HttpRequest, address: str) -> HttpResponse:
             features_most=settings.DEVICE_FEATURES_MOST,
         )
     except UserError as error:
-        refused_note(request, reason=f"POST: {error}")
+        known = RegisteredDevice.objects.filter(protocol="v1", address=address).first()
+        refused_note(request, device=known, reason=f"POST: {error}")
         raise
     admitted = v1.v1_device_register(
         registration=registration, key=_key(request), source=source_of(request)

@@ -6,7 +6,7 @@ Read from top to bottom it is the whole story: checked, stored, admitted by the 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from gridtalk.core.errors import NotAllowed, NotFound, UserError
+from gridtalk.core.errors import NotAllowed, NotFound, PeerError, SetupError, UserError
 from gridtalk.iottalk import topics
 from gridtalk.iottalk.broker.address import public_address
 from gridtalk.iottalk.broker.admission import credentials_admit, credentials_end
@@ -41,13 +41,16 @@ def index(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 def device(request: HttpRequest, address: str) -> HttpResponse:
     """A device registers, or leaves."""
     registration_admit(source=source_of(request))
+    known = ""
     try:
+        known = address_read(address)
         act = _register if request.method == "PUT" else _deregister
-        return act(request, address_read(address))
+        return act(request, known)
     except (NotFound, NotAllowed):
         raise
-    except UserError as error:
-        refused_note(request, reason=f"{request.method}: {error}")
+    except (UserError, PeerError, SetupError) as error:
+        # Also what is our side's: a device that the broker does not let in is not to be a riddle.
+        refused_note(request, device=_find(known), reason=f"{request.method}: {error}")
         raise
 
 
@@ -85,9 +88,14 @@ def _register(request: HttpRequest, address: str) -> HttpResponse:
 
 def _deregister(request: HttpRequest, address: str) -> HttpResponse:
     rev = deregistration_read(body_of(request, largest_bytes=LARGEST_BODY_BYTES))
-    known = RegisteredDevice.objects.filter(protocol="v2", address=address).first()
+    known = _find(address)
     if known is None:
         raise NotFound("this device is not registered")
     device_deregister(device=known, rev=rev, source=source_of(request))
     credentials_end(handles=[known.handle])
     return json_answer({"id": address, "rev": str(rev)})
+
+
+def _find(address: str) -> RegisteredDevice | None:
+    """The device of that address, registered or not any more."""
+    return RegisteredDevice.objects.filter(protocol="v2", address=address).first()

@@ -500,3 +500,15 @@ def test_what_no_job_made_is_not_handed_to_a_meter(meter: Board, village: Villag
     assert meter.pulls("Job-O") == []
     assert acks(meter) == ["a1"]
     assert FeatureSend.objects.filter(state="queued").count() == 2
+
+
+def test_a_meter_needs_its_key_also_where_its_model_sends_none(meter: Board, settings: Any) -> None:
+    settings.DEVICE_KEYLESS_MODELS = ["PrepaidMeter"]
+    assert meter.asks("GET", f"{MAC}/Job-O", key="").status_code == 403
+    assert meter.pushes("Alert-I", [CID, "md", "a1"], key="").status_code == 403
+    assert meter.pulls("Job-O") == []
+
+
+def test_what_a_known_device_registers_wrongly_is_in_its_log(board: Board) -> None:
+    assert board.asks("POST", MAC, {"profile": {"df_list": 5}}).status_code == 400
+    assert DeviceEvent.objects.get(kind="refused").device == device()

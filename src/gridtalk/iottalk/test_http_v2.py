@@ -127,6 +127,29 @@ def test_refused(label: str, address: str, body: Any, status: int, reason: str) 
     assert ADDRESS not in event.text
 
 
+def test_what_is_refused_of_a_known_device_is_in_its_log() -> None:
+    assert put().status_code == 200
+    assert put(body={"idf_list": [["f", []]] * 500}).status_code == 400
+    event = DeviceEvent.objects.get(kind="refused")
+    assert event.device == RegisteredDevice.objects.get()
+    assert event.text.startswith("PUT: ")
+
+
+def test_a_device_that_the_broker_does_not_let_in_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(**_: object) -> None:
+        raise PeerError("the MQTT broker does not let the device in")
+
+    monkeypatch.setattr(http_v2, "credentials_admit", fail)
+    assert put().status_code == 503
+    assert list(DeviceEvent.objects.order_by("pk").values_list("kind", "device", "text")) == [
+        ("registered", RegisteredDevice.objects.get().pk, "1 feature of Box"),
+        ("refused", RegisteredDevice.objects.get().pk,
+         "PUT: the MQTT broker does not let the device in"),
+    ]  # fmt: skip
+
+
 def test_a_flood_of_nonsense_writes_one_line() -> None:
     for _ in range(20):
         put(body=b"{")

@@ -64,7 +64,8 @@ def v1_device_find(*, address: str) -> RegisteredDevice:
 
 
 def _key_is_right(device: RegisteredDevice, key: str) -> bool:
-    if not key and device.dm_name in settings.DEVICE_KEYLESS_MODELS:
+    # A meter needs its key whatever the setting says: it may have been bound before that.
+    if not key and device.meter_id is None and device.dm_name in settings.DEVICE_KEYLESS_MODELS:
         return True
     return secrets.key_matches(key, device.key_hash)
 
