@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from gridtalk.iottalk.models import (
     DeviceEvent,
@@ -24,20 +24,15 @@ STATES = ("online", "offline", "waiting", "gone")
 def registered_device_list(*, search: str = "", state: str = "") -> QuerySet[RegisteredDevice]:
     """The devices by name, with the number of their present features (``feature_count``).
 
-    ``search`` finds name, model, handle and meter; never the address, which may be a secret.
-    ``state`` is one of :data:`STATES` or empty: ``waiting`` for an approval, ``gone`` where it
-    deregistered.
+    Those that wait for an approval come first, who waits longest before the others. ``search``
+    finds name, model, handle and meter; never the address, which may be a secret. ``state`` is one
+    of :data:`STATES` or empty: ``waiting`` for an approval, ``gone`` where it deregistered.
     """
     found = RegisteredDevice.objects.select_related("meter", "owner").annotate(
         feature_count=Count("features", filter=Q(features__present=True))
     )
     if word := search.strip():
-        found = found.filter(
-            Q(name__icontains=word)
-            | Q(dm_name__icontains=word)
-            | Q(handle=word)
-            | Q(meter__name__icontains=word)
-        )
+        found = found.filter(_named(word))
     match state:
         case "online":
             found = found.filter(online=True)
@@ -47,7 +42,22 @@ def registered_device_list(*, search: str = "", state: str = "") -> QuerySet[Reg
             found = found.filter(approval_wanted_at__isnull=False)
         case "gone":
             found = found.filter(deregistered_at__isnull=False)
-    return found.order_by("name", "pk")
+    return found.order_by(F("approval_wanted_at").asc(nulls_last=True), "name", "pk")
+
+
+def _named(word: str) -> Q:
+    """The devices that a search finds."""
+    return (
+        Q(name__icontains=word)
+        | Q(dm_name__icontains=word)
+        | Q(handle=word)
+        | Q(meter__name__icontains=word)
+    )
+
+
+def devices_waiting_count() -> int:
+    """How many devices wait for an approval."""
+    return RegisteredDevice.objects.filter(approval_wanted_at__isnull=False).count()
 
 
 def registered_device_state(device: RegisteredDevice) -> str:
@@ -81,14 +91,27 @@ def feature_list(*, device: RegisteredDevice) -> list[FeatureFacts]:
     return [FeatureFacts(feature, counts.get(feature.pk, 0)) for feature in features]
 
 
-def device_event_list(
-    *, device: RegisteredDevice | None = None, limit: int = 50
-) -> list[DeviceEvent]:
-    """The log of a device, or of all, newest first."""
-    found = DeviceEvent.objects.select_related("device").order_by("-pk")
-    if device is not None:
-        found = found.filter(device=device)
-    return list(found[:limit])
+def device_event_list(*, device: RegisteredDevice, limit: int = 50) -> list[DeviceEvent]:
+    """The log of a device, newest first."""
+    return list(DeviceEvent.objects.filter(device=device).order_by("-pk")[:limit])
+
+
+def device_log(
+    *, search: str = "", kind: str = "", since: datetime | None = None
+) -> QuerySet[DeviceEvent]:
+    """The log of registrations and errors of all devices, and of who is none.
+
+    ``search`` finds devices as in :func:`registered_device_list`; ``kind`` is one of
+    ``DeviceEvent.Kind`` or empty. To be paged by id, newest first.
+    """
+    found = DeviceEvent.objects.select_related("device")
+    if word := search.strip():
+        found = found.filter(device__in=RegisteredDevice.objects.filter(_named(word)).values("pk"))
+    if kind:
+        found = found.filter(kind=kind)
+    if since is not None:
+        found = found.filter(at__gte=since)
+    return found
 
 
 # The newest rows through the index, then one a bucket: a chart needs no more points.

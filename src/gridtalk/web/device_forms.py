@@ -13,10 +13,11 @@ from gridtalk.grid.services import MOST_CIRCUITS
 from gridtalk.iottalk.models import RegisteredFeature
 from gridtalk.iottalk.selectors import STATES
 from gridtalk.web.forms import zone_choices
-from gridtalk.web.words import DEVICE_STATES, choices
+from gridtalk.web.words import DEVICE_EVENTS, DEVICE_STATES, choices
 
 LONGEST_VALUE = 2000
 MOST_METERS = 500
+ALL_DAYS = "all"
 
 
 def _free_meters() -> QuerySet[Meter]:
@@ -35,6 +36,25 @@ class DeviceFilterForm(forms.Form):
         label=gettext_lazy("State"),
         required=False,
         choices=choices({name: DEVICE_STATES[name] for name in STATES}),
+    )
+
+
+class DeviceLogFilterForm(forms.Form):
+    """Which lines of the devices' log to show."""
+
+    q = forms.CharField(label=gettext_lazy("Name, model or meter"), required=False, max_length=64)
+    kind = forms.ChoiceField(
+        label=gettext_lazy("What"), required=False, choices=choices(DEVICE_EVENTS)
+    )
+    days = forms.ChoiceField(
+        label=gettext_lazy("Time"),
+        required=False,
+        choices=[
+            ("", gettext_lazy("last 7 days")),
+            ("1", gettext_lazy("last 24 hours")),
+            ("30", gettext_lazy("last 30 days")),
+            (ALL_DAYS, gettext_lazy("all")),
+        ],
     )
 
 

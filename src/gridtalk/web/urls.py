@@ -10,6 +10,7 @@ from gridtalk.web.views import (
     charts,
     circuits,
     devices,
+    devices_log,
     interfaces,
     jobs,
     messages,
@@ -42,6 +43,7 @@ urlpatterns = [
     path("circuits/<int:circuit_id>/credit", circuits.circuit_credit, name="circuit-credit"),
     path("circuits/<int:circuit_id>/account", circuits.account_edit, name="account-edit"),
     path("devices", devices.devices, name="devices"),
+    path("devices/log", devices_log.devices_log, name="devices-log"),
     path("devices/<int:device_id>", devices.device, name="device"),
     path("devices/<int:device_id>/series", charts.device_series, name="device-series"),
     path(

@@ -1,15 +1,24 @@
 """The pages of registered devices: what they show, what they keep to themselves, what they do."""
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from gridtalk.core import clock
 from gridtalk.grid.models import Meter
-from gridtalk.iottalk.models import DfSample, FeatureSend, RegisteredDevice, RegisteredFeature
+from gridtalk.iottalk.models import (
+    DeviceEvent,
+    DfSample,
+    FeatureSend,
+    RegisteredDevice,
+    RegisteredFeature,
+)
+from gridtalk.iottalk.services.events import event_add
 from gridtalk.iottalk.services.registration import device_register
 from gridtalk.iottalk.wire_registration import Feature, Registration
 from gridtalk.messaging.models import IoTtalkInterface, Message
@@ -247,6 +256,69 @@ def test_an_approval(village: Village, admin: Client, viewer: Client) -> None:
     assert admin.post(f"{page}/let-in").status_code == 302
     village.device.refresh_from_db()
     assert village.device.approved_until is not None
+
+
+def test_who_waits_for_an_approval_is_first_and_on_the_overview(
+    village: Village, admin: Client
+) -> None:
+    names = ("Aba", "Zoe")
+    for name in names:
+        device_register(
+            registration=Registration("v1", f"00{name}", name=name, features=()), source=""
+        )
+
+    def order() -> list[str]:
+        text = admin.get("/devices").content.decode()
+        return sorted([*names, "Plant box 7"], key=lambda name: text.index(f">{name}<"))
+
+    assert order() == ["Aba", "Plant box 7", "Zoe"]
+    assert "asks to register again" not in admin.get("/").content.decode()
+    RegisteredDevice.objects.filter(name="Zoe").update(approval_wanted_at=clock.now())
+    assert order() == ["Zoe", "Aba", "Plant box 7"]
+    text = admin.get("/").content.decode()
+    assert "1 meter&#x27;s device asks to register again without its key" in text
+    assert 'href="/devices?state=waiting"' in text
+
+
+def test_the_log_of_all_devices(village: Village, admin: Client, viewer: Client) -> None:
+    def lines(query: str = "") -> list[str]:
+        text = viewer.get(f"/devices/log{query}").content.decode()
+        assert village.device.address not in text
+        shown = ("Box", "nobody known", "<b>bold", "long ago")
+        return [name for name in shown if escape(name) in text]
+
+    assert 'href="/devices/log"' in admin.get("/devices").content.decode()
+    box = meter_device()
+    event_add(kind=DeviceEvent.Kind.REFUSED, text="nobody known", source="192.0.2.9")
+    event_add(kind=DeviceEvent.Kind.ERROR, device=village.device, text="<b>bold")
+    old = event_add(kind=DeviceEvent.Kind.REFUSED, device=box, text="long ago")
+    DeviceEvent.objects.filter(pk=old.pk).update(at=clock.now() - timedelta(days=20))
+    assert lines() == ["Box", "nobody known", "<b>bold"]
+    assert lines("?kind=refused") == ["nobody known"]
+    assert lines("?kind=refused&days=30") == ["Box", "nobody known", "long ago"]
+    assert lines(f"?q={box.handle}&days=all") == ["Box", "long ago"]
+    assert lines("?q=plant") == ["<b>bold"]
+    assert "No line fits." in admin.get("/devices/log?q=nobody").content.decode()
+    assert admin.get("/devices/log?kind=nonsense").status_code == 400
+    DeviceEvent.objects.all().delete()
+    assert "Nothing happened in the last 7 days." in admin.get("/devices/log").content.decode()
+
+
+def test_the_log_in_pages(village: Village, admin: Client) -> None:
+    DeviceEvent.objects.bulk_create(
+        DeviceEvent(device=village.device, kind="online", text=f"line {n:03}") for n in range(120)
+    )
+    page = admin.get(f"/devices/{village.device.pk}").content.decode()
+    assert "The whole log" in page
+    where = f"/devices/log?q={village.device.handle}&days=all"
+    assert where.replace("&", "&amp;") in page
+    found = []
+    while where:
+        answer = admin.get(where)
+        found += re.findall(r"line \d{3}", answer.content.decode())
+        older = answer.context["page"].older
+        where = f"/devices/log{older}" if older else ""
+    assert found == [f"line {n:03}" for n in reversed(range(120))]
 
 
 def test_forgetting(village: Village, admin: Client) -> None:

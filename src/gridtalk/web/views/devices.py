@@ -64,7 +64,7 @@ class FeatureRow:
 @require_safe
 @requires(Permission.VIEW)
 def devices(request: HttpRequest) -> HttpResponse:
-    """All registered devices, by name, those that wait for an approval first."""
+    """All registered devices by name, those that wait for an approval first."""
     form = DeviceFilterForm(request.GET)
     form.is_valid()
     wanted = form.cleaned_data
@@ -100,6 +100,7 @@ def _page(
     may_send = user.may(Permission.SEND) and found.deregistered_at is None
     may_change = user.may(Permission.GRID)
     rows = _rows(found, forms or {}, may_send=may_send)
+    events = device_event_list(device=found, limit=RECENT + 1)
     context = {
         "section": "devices",
         "device": found,
@@ -110,7 +111,8 @@ def _page(
         "charts_url": reverse("web:device-series", args=[found.pk]),
         "span": device_span_get(request.GET.get("span", "")),
         "spans": list(DEVICE_SPANS.values()),
-        "events": device_event_list(device=found, limit=RECENT),
+        "events": events[:RECENT],
+        "more_events": len(events) > RECENT,
         # The address of a bound v2 device is a secret; who may bind devices may see it.
         "address": found.address if may_change else "",
         "may_send": may_send,

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from gridtalk.alerts.selectors import alert_list
 from gridtalk.core import clock, money
 from gridtalk.core.fields import id_at
+from gridtalk.iottalk.selectors import devices_waiting_count
 from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job
 from gridtalk.messaging.models import CommunicationInterface, Message
 from gridtalk.messaging.services import in_streak
@@ -147,4 +148,11 @@ def _troubles(
             failed,
         )
         found.append((text % {"n": failed}, "web:messages"))
+    if waiting := devices_waiting_count():
+        text = ngettext(
+            "%(n)d meter's device asks to register again without its key",
+            "%(n)d meters' devices ask to register again without their keys",
+            waiting,
+        )
+        found.append((text % {"n": waiting}, "web:devices"))
     return found
