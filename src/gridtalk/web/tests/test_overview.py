@@ -2,17 +2,26 @@
 
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from gridtalk.alerts.services import alert_raise
 from gridtalk.core import clock
+from gridtalk.grid.models import Meter
+from gridtalk.jobs.credit import credit_reverse
 from gridtalk.messaging.models import IncomingMessage
 from gridtalk.telemetry.selectors import Uptime
 from gridtalk.telemetry.testing import circuit_make, log_make, meter_make
 from gridtalk.testing_village import Village
 from gridtalk.web.rows import feed_rows, message_rows
 from gridtalk.web.templatetags.gridtalk import uptime
+from gridtalk.web.views.meters import meter_rows, meters_with_facts
+from gridtalk.web.views.overview_figures import meter_figures, sold_today
 
 
 def say(village: Village, number: str, outcome: str, error: str = "") -> IncomingMessage:
@@ -101,3 +110,66 @@ def test_uptime_stands_by_each_meter_and_on_its_page(village: Village, admin: Cl
         assert f'title="{hours}">29\N{NARROW NO-BREAK SPACE}%' in text, where
         assert text.count("reports in ") == 1, "what never reported has no uptime"
     assert "uptime" not in admin.get(f"/meters/{silent.pk}").content.decode()
+
+
+def test_the_figures_are_those_of_all_meters_and_the_worst_are_shown(village: Village) -> None:
+    now = clock.now()
+    silent, new, off, gone = (
+        meter_make(name=name) for name in ("quiet", "anew", "switched off", "gone")
+    )
+    for meter, hours in ((silent, 3), (off, 1), (gone, 1)):
+        circuit_make(meter, last=0, last_reported_at=now - timedelta(hours=9))
+        circuit_make(meter, last_reported_at=now - timedelta(hours=hours))
+    circuit_make(new, retired_at=now)
+    Meter.objects.filter(pk=off.pk).update(active=False)
+    Meter.objects.filter(pk=gone.pk).update(retired_at=now)
+    alarmed = meter_make(name="z alarmed")
+    circuit_make(alarmed, last_reported_at=now)
+    for meter, kinds in (
+        (alarmed, ["low_credit", "no_credit"]), (gone, ["low_credit"]), (silent, ["low_credit"]),
+    ):  # fmt: skip
+        for kind in kinds:
+            alert_raise(kind=kind, meter=meter, circuit=meter.circuits.get(is_main=False))
+    found = meter_figures(shown=12)
+    names = ["quiet", "z alarmed", "ml05", "anew", "switched off"]
+    assert [row.meter.name for row in found.worst] == names
+    assert [row.state for row in found.worst] == [
+        "silent", "reporting", "reporting", "new", "inactive",
+    ]  # fmt: skip
+    assert (found.meters, found.silent, found.circuits, found.open_alerts) == (5, 1, 6, 4)
+    every = meter_rows(meters_with_facts())
+    assert found.meters == len(every)
+    assert found.circuits == sum(row.circuits for row in every)
+    assert found.open_alerts == sum(row.open_alerts for row in every)
+    assert found.silent == sum(row.state == "silent" for row in every)
+    assert [row.meter.name for row in meter_figures(shown=2).worst] == names[:2]
+
+
+@pytest.mark.parametrize("meters", [1, 40])
+def test_the_overview_fetches_the_meters_that_it_shows(
+    village: Village, admin: Client, meters: int
+) -> None:
+    for number in range(meters):
+        circuit_make(meter_make(name=f"more {number:02}"))
+    with CaptureQueriesContext(connection) as queries:
+        answer = admin.get("/")
+    assert answer.context["meters"] == meters + 1
+    assert len(answer.context["rows"]) == min(meters + 1, 12)
+    assert len(queries) <= 25
+
+
+def test_sold_today_is_what_was_redeemed_since_the_meters_midnight(village: Village) -> None:
+    zone = ZoneInfo("Pacific/Kiritimati")  # 14 hours ahead
+    Meter.objects.filter(pk=village.meter.pk).update(time_zone=zone.key)
+    # The village redeemed a token of 500 and was given 20.
+    redeemed = clock.now()
+    midnight = (redeemed.astimezone(zone) + timedelta(days=1)).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    assert sold_today() == 500
+    with time_machine.travel(midnight - timedelta(seconds=1), tick=False):
+        assert sold_today() == 500
+    with time_machine.travel(midnight, tick=False):
+        assert sold_today() == 0
+    credit_reverse(job=village.credit_job, user=village.admin, reason="it never came")
+    assert sold_today() == 0

@@ -1,47 +1,39 @@
 """The first page: is everything all right?"""
 
 from datetime import timedelta
-from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from gridtalk.alerts.selectors import alert_list
-from gridtalk.core import clock, money
+from gridtalk.core import clock
 from gridtalk.core.fields import id_at
 from gridtalk.iottalk.selectors import devices_waiting_count
-from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job
+from gridtalk.jobs.models import OPEN_STATES, Job
 from gridtalk.messaging.models import CommunicationInterface, Message
 from gridtalk.messaging.services import in_streak
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.rows import feed_rows, message_rows
-from gridtalk.web.views.meters import (
-    MeterRow,
-    meter_rows,
-    meters_with_facts,
-    rows_with_uptime,
-)
+from gridtalk.web.views.meters import rows_with_uptime
+from gridtalk.web.views.overview_figures import meter_figures, sold_today
 
 #: The last hour's messages are counted up to here; above it the page says "10,000+".
 MOST_COUNTED = 10_000
 SHOWN = 12
 #: Of so many of the newest messages the feed is made: reports in a row become one line.
 FEED_READ = 150
-#: Of so many of the newest jobs the credit of a day is summed.
-NEWEST_JOBS = 50_000
 
 
 @require_safe
 @requires(Permission.VIEW)
 def overview(request: HttpRequest) -> HttpResponse:
     """Meters, alerts, interfaces, open jobs, and what came in the last hour."""
-    rows = meter_rows(meters_with_facts())
-    troubled = sorted(rows, key=_worst_first)
+    figures = meter_figures(shown=SHOWN)
     interfaces = list(CommunicationInterface.objects.order_by("name"))
     failing = [interface for interface in interfaces if interface_state(interface) == "failing"]
     jobs = dict(
@@ -52,16 +44,15 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
     alerts = alert_list(open_only=True, limit=SHOWN)
     hour = last_hour()
-    silent = sum(row.state == "silent" for row in rows)
     context = {
         "section": "overview",
-        "rows": rows_with_uptime(troubled[:SHOWN]),
-        "meters": len(rows),
-        "more_meters": max(0, len(rows) - SHOWN),
-        "silent": silent,
-        "circuits": sum(row.circuits for row in rows),
+        "rows": rows_with_uptime(figures.worst),
+        "meters": figures.meters,
+        "more_meters": max(0, figures.meters - SHOWN),
+        "silent": figures.silent,
+        "circuits": figures.circuits,
         "alerts": alerts,
-        "open_alerts": sum(row.open_alerts for row in rows),
+        "open_alerts": figures.open_alerts,
         "failing": failing,
         "interfaces": len(interfaces),
         "jobs_waiting": jobs.get("queued", 0) + jobs.get("sent", 0),
@@ -71,7 +62,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "feed": feed_rows(message_rows(Message.objects.order_by("-pk")[:FEED_READ]))[:SHOWN],
         "may_play": bool(settings.GRIDTALK_DEMO_PHONES)
         and signed_in(request).may(Permission.MONEY),
-        "troubles": _troubles(silent, jobs.get("unconfirmed", 0), failing, hour),
+        "troubles": _troubles(figures.silent, jobs.get("unconfirmed", 0), failing, hour),
     }
     return render(request, "web/overview.html", context)
 
@@ -83,17 +74,6 @@ def interface_state(interface: CommunicationInterface) -> str:
     if in_streak(interface):
         return "failing"
     return "new" if interface.last_sent_at is None else "working"
-
-
-def sold_today() -> Decimal:
-    """Credit that meters confirmed in the last 24 hours: in every zone of the world a day."""
-    since = clock.now() - timedelta(days=1)
-    # When a job ended has no index: the newest jobs are looked at.
-    newest = Job.objects.aggregate(newest=Max("pk"))["newest"] or 0
-    sold: Decimal | None = AddCredit.objects.filter(
-        pk__gt=newest - NEWEST_JOBS, state=Job.State.DONE, ended_at__gte=since
-    ).aggregate(total=Sum("credit"))["total"]
-    return sold or money.ZERO
 
 
 def last_hour() -> dict[str, int | bool]:
@@ -110,11 +90,6 @@ def last_hour() -> dict[str, int | bool]:
     )
     counted["more"] = counted["total"] >= MOST_COUNTED
     return counted
-
-
-def _worst_first(row: MeterRow) -> tuple[int, int, str]:
-    order = {"silent": 0, "reporting": 1, "new": 2, "inactive": 3}
-    return order[row.state], -row.open_alerts, row.meter.name
 
 
 def _troubles(
