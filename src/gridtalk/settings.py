@@ -326,6 +326,8 @@ GRIDTALK_MQTT_HOST = os.environ.get("GRIDTALK_MQTT_HOST", "127.0.0.1")
 DEVICE_VOICE = "gridtalk.gateway.devices.devices_said"
 #: Who tells the device server that a job waits for a meter's device (messaging/services.py).
 DEVICE_BELL = "gridtalk.iottalk.services.jobs_out.device_job_ring"
+#: Who knows whose a device is that registers (iottalk/services/registration.py).
+DEVICE_OWNER = "gridtalk.devicetalk.services.owners.device_owner_get"
 #: How long the samples of device features, and the log of registrations, are kept.
 DF_SAMPLE_RETENTION = timedelta(days=_number("GRIDTALK_DF_SAMPLE_DAYS", 30))
 DEVICE_EVENT_RETENTION = timedelta(days=_number("GRIDTALK_DEVICE_EVENT_DAYS", 90))

@@ -29,7 +29,7 @@ class RegisteredDevice(models.Model):
     content hash that generated code carries in its profile. ``key_hash`` is the v1 password key's;
     ``key_epoch`` goes into the MQTT password, so that a larger one ends the old password.
     ``online`` is what MQTT and the last data say. Until ``barred_until`` it may not register: it
-    was thrown out.
+    was thrown out. ``owner`` is somebody to ask: who saved it in the workshop, or bound it.
     """
 
     class Protocol(models.TextChoices):

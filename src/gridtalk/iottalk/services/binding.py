@@ -97,7 +97,8 @@ def device_bind(
     ``knows_job_ids`` says whether the device remembers the jobs that it applied over a power cut,
     so that credit may be sent to it again; by default whether it takes acknowledgements
     (``Ack-O``), as the meter library does. The meter's waiting jobs go to the device at once; what
-    people sent to its ``Job-O`` and ``Ack-O``, and it did not fetch, is given up.
+    people sent to its ``Job-O`` and ``Ack-O``, and it did not fetch, is given up. A device that has
+    no owner yet belongs to the user who binds it.
 
     A device whose meter was retired may become another's.
 
@@ -124,8 +125,9 @@ def device_bind(
     meter.knows_job_ids = knows_job_ids
     meter.save(update_fields=["communication_interface", "device_address", "knows_job_ids"])
     device.meter = meter
+    device.owner = device.owner or user
     device.approval_wanted_at = device.approved_until = None
-    device.save(update_fields=["meter", "approval_wanted_at", "approved_until"])
+    device.save(update_fields=["meter", "owner", "approval_wanted_at", "approved_until"])
     meter_outputs_clear(device=device)
     job_messages_redirect(meter=meter)
     _told(device, meter, user, kind=DeviceEvent.Kind.BOUND, action="device_bind")

@@ -2,10 +2,14 @@
 
 import uuid
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.module_loading import import_string
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotFound
@@ -22,6 +26,7 @@ from gridtalk.iottalk.models import (
 from gridtalk.iottalk.notices import Notice, notice_send
 from gridtalk.iottalk.services.events import event_add
 from gridtalk.iottalk.wire_registration import Feature, Registration
+from gridtalk.users.models import User
 
 #: Rows of features that a device once had and no longer has; the oldest go.
 MOST_GONE = 200
@@ -137,6 +142,14 @@ def _fill(device: RegisteredDevice, registration: Registration) -> None:
     device.rev = uuid.uuid4()
     device.registered_at = device.last_seen_at = now
     device.deregistered_at = None
+    if device.owner_id is None:
+        device.owner = _owner_of(registration)
+
+
+def _owner_of(registration: Registration) -> User | None:
+    """Whose it is, by the workshop's saved devices: one that the workshop wrote has its address."""
+    find = cast("Callable[..., User | None]", import_string(settings.DEVICE_OWNER))
+    return find(device_address=registration.address)
 
 
 def _inserted(device: RegisteredDevice) -> bool:

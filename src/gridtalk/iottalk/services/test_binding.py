@@ -75,6 +75,7 @@ def test_a_device_is_bound_to_a_meter_that_had_a_phone(admin: User) -> None:
     device.refresh_from_db()
     assert device.meter == meter
     assert device.approval_wanted_at is None
+    assert device.owner == admin
     assert message(job) == ("queued", device.handle, "devices"), "what waits goes to the device"
     event = DeviceEvent.objects.get()
     assert (event.kind, event.text) == ("bound", "meter ml09, by amina")

@@ -10,6 +10,8 @@ from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice, RegisteredFea
 from gridtalk.iottalk.services import registration as service
 from gridtalk.iottalk.services.registration import device_deregister, device_register
 from gridtalk.iottalk.wire_registration import Feature, Registration
+from gridtalk.testing_village import user_make
+from gridtalk.users.models import User
 
 pytestmark = pytest.mark.django_db
 SOURCE = "192.0.2.7"
@@ -116,3 +118,20 @@ def test_the_holder_of_the_shard_is_told(django_assert_max_num_queries: Any) -> 
     assert len(told) == 1
     assert f"registered {device.shard} {device.pk}" in told[0]
     assert len(queries) <= 12
+
+
+def test_whose_it_is_by_the_workshop(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked as long as nobody is known, of the one function that the settings name."""
+    saved: dict[str, User] = {}
+
+    def find(*, device_address: str) -> User | None:
+        return saved.get(device_address)
+
+    monkeypatch.setattr(service, "owner_found_by_a_test", find, raising=False)
+    settings.DEVICE_OWNER = f"{service.__name__}.owner_found_by_a_test"
+    assert register("idf A").owner is None
+    amina, moussa = user_make("amina", "admin"), user_make("moussa", "view")
+    saved[ADDRESS] = amina
+    assert register("idf A").owner == amina
+    saved[ADDRESS] = moussa
+    assert register("idf A").owner == amina
