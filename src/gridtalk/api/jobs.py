@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-from django.db.models import Max
 from django.http import HttpRequest
 from ninja import Header, Router, Status
 
@@ -13,15 +12,14 @@ from gridtalk.core.errors import NotFound, UserError
 from gridtalk.grid.models import Circuit
 from gridtalk.jobs import services as jobs_services
 from gridtalk.jobs.credit import credit_add
-from gridtalk.jobs.models import OPEN_STATES, AddCredit, Job
+from gridtalk.jobs.models import AddCredit, Job
+from gridtalk.jobs.selectors import job_rows
 from gridtalk.users.models import Permission, User
 from gridtalk.users.once import once
 from gridtalk.users.permissions import permission_check, requires, signed_in
 
 router = Router(tags=["jobs"])
 
-#: Kind and ended states have no index: a list by them looks at so many of the newest jobs.
-NEWEST = 200_000
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key")]
 
 
@@ -34,23 +32,16 @@ def _jobs() -> Any:
 def job_list(
     request: HttpRequest,
     circuit: int | None = None,
+    meter: int | None = None,
     state: str | None = None,
     kind: str | None = None,
     before: int | None = None,
     limit: Limit = 100,
 ) -> dict[str, Any]:
-    """Jobs; by kind or an ended state only among the newest 200,000."""
-    found = _jobs()
-    if circuit is not None:
-        found = found.filter(circuit_id=circuit)
-    if state is not None:
-        found = found.filter(state=state)
-    if kind is not None:
-        found = found.filter(kind=kind)
-    if circuit is None and (kind is not None or (state and state not in OPEN_STATES)):
-        newest = Job.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        found = found.filter(pk__gt=newest - NEWEST)
-    return page_before(found, before=before, limit=limit)
+    """Jobs of a circuit, of a meter, or all; all by kind or an ended state only among the newest
+    200,000."""
+    found = job_rows(meter_id=meter, circuit_id=circuit, state=state or "", kind=kind or "")
+    return page_before(found.select_related("addcredit"), before=before, limit=limit)
 
 
 @router.get("jobs/{job_id}", response=JobOut, summary="One job")

@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 
 from gridtalk.core import clock
 from gridtalk.core.errors import UserError
+from gridtalk.grid.models import Circuit, Meter
 from gridtalk.telemetry.buckets import (
     PowerPoint,
     Rise,
@@ -30,7 +31,8 @@ from gridtalk.telemetry.consumption import (
     credit_consumed,
     energy_by_day,
 )
-from gridtalk.telemetry.models import PCULog, PrimaryLog
+from gridtalk.telemetry.families import LOGS
+from gridtalk.telemetry.models import Log, PCULog, PrimaryLog
 
 __all__ = [
     "CreditAdded",
@@ -46,6 +48,7 @@ __all__ = [
     "energy_by_day",
     "gap_list",
     "latency_list",
+    "log_list",
     "pcu_log_list",
     "power_point_list",
     "primary_log_list",
@@ -128,6 +131,35 @@ def pcu_log_list(
         *PCU_LOG_COLUMNS
     )
     return rows
+
+
+def log_list(
+    *,
+    start: datetime,
+    end: datetime,
+    meter: Meter | None = None,
+    circuit: Circuit | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> list[Any]:
+    """Logs as their children with ``start`` < meter time ≤ ``end``, newest meter time first.
+
+    Of a meter: its power unit's and those of all its circuits; of a circuit: its own. Columns of
+    the base (receipt, message) come with them: for charts of many rows take the lists of one kind.
+    """
+    primary = PrimaryLog.objects.filter(meter_time__gt=start, meter_time__lte=end)
+    pcu = PCULog.objects.filter(meter_time__gt=start, meter_time__lte=end)
+    if meter is not None:
+        primary, pcu = primary.filter(circuit__meter=meter), pcu.filter(meter=meter)
+    if circuit is not None:
+        primary, pcu = primary.filter(circuit=circuit), pcu.none()
+    times: list[tuple[datetime, int]] = []
+    for found in (primary, pcu):
+        newest = found.order_by("-meter_time", "-log_id").values_list("meter_time", "log_id")
+        times += newest[: offset + limit]
+    ids = [log_id for _, log_id in sorted(times, reverse=True)[offset : offset + limit]]
+    bases = Log.objects.in_bulk(ids)
+    return LOGS.children(bases[log_id] for log_id in ids)
 
 
 @dataclass(frozen=True, slots=True)

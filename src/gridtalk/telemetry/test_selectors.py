@@ -7,12 +7,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from gridtalk.core.errors import UserError
+from gridtalk.telemetry.models import PCULog, PrimaryLog
 from gridtalk.telemetry.selectors import (
     Gap,
     Latency,
     Uptime,
     gap_list,
     latency_list,
+    log_list,
     pcu_log_list,
     primary_log_list,
     uptime_list,
@@ -65,6 +67,29 @@ def test_pcu_log_list() -> None:
     (row,) = pcu_log_list(start=START, end=END, meter_id=meter.id)
     assert (row["meter_time"], row["battery_volts"]) == (END, 1.0)
     assert pcu_log_list(start=START, end=END).count() == 2
+
+
+def test_log_list_gives_children_newest_first() -> None:
+    meter, other = meter_make(), meter_make()
+    one, two, away = circuit_make(meter), circuit_make(meter, last=2), circuit_make(other)
+    hour = "2026-11-10T{:02}:00".format
+    for circuit, time in ((one, 1), (two, 3), (away, 2), (one, 4)):
+        log_make(circuit, hour(time), credit=time)
+    log_make(one, "2026-11-10T00:00")
+    log_make(one, "2026-11-11T01:00")
+    for whose, time in ((meter, 5), (other, 2)):
+        at = instant(hour(time))
+        pcu_log_insert(meter_id=whose.id, meter_time=at, values=[1.0] * 9, raw="", received_at=at)
+    given = {"start": START, "end": END}
+    found = log_list(**given, meter=meter)
+    assert [(type(log), log.meter_time.hour) for log in found] == [
+        (PCULog, 5), (PrimaryLog, 4), (PrimaryLog, 3), (PrimaryLog, 1),
+    ]  # fmt: skip
+    assert (found[1].circuit_id, found[1].credit) == (one.id, 4)
+    assert found[1].received_at == instant("2026-11-10T04:01")
+    assert [log.meter_time.hour for log in log_list(**given, circuit=one)] == [4, 1]
+    assert log_list(**given, meter=meter, limit=2, offset=1) == found[1:3]
+    assert len(log_list(**given)) == 6
 
 
 @pytest.mark.parametrize(

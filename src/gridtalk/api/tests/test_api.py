@@ -120,6 +120,13 @@ def test_jobs_are_read(village: Village, viewer: Program) -> None:
     found = viewer.get("jobs", state="unconfirmed").json()["items"]
     assert [item["id"] for item in found] == [job["id"]]
     assert viewer.get("jobs", kind="turn_off").json()["items"][0]["amount"] is None
+    of_meter = viewer.get("jobs", meter=village.circuit.meter_id).json()["items"]
+    assert [job["id"] for job in of_meter] == list(
+        Job.objects.filter(circuit__meter=village.circuit.meter_id)
+        .order_by("-pk")
+        .values_list("pk", flat=True)
+    )
+    assert viewer.get("jobs", meter=0).json()["items"] == []
 
 
 def test_a_job_is_asked_for_by_a_program(village: Village, admin: Program) -> None:

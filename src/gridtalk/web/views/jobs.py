@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Max
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -13,16 +12,14 @@ from gridtalk.grid.selectors import meter_number
 from gridtalk.jobs import services as jobs_services
 from gridtalk.jobs.credit import credit_confirm, credit_resend, credit_reverse
 from gridtalk.jobs.families import JOBS
-from gridtalk.jobs.models import OPEN_STATES, Job
+from gridtalk.jobs.models import Job
+from gridtalk.jobs.selectors import job_rows
 from gridtalk.prepaid.models import LedgerEntry
 from gridtalk.users.models import Permission
 from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.forms import JobFilter, ReasonForm, ReverseForm
 from gridtalk.web.paging import page_of
 from gridtalk.web.rows import message_rows
-
-#: States and kinds have no index of their own: a filter by them looks at the newest jobs only.
-NEWEST = 200_000
 
 
 @require_safe
@@ -31,15 +28,11 @@ def jobs(request: HttpRequest) -> HttpResponse:
     """All jobs, newest first."""
     form = JobFilter(request.GET)
     form.is_valid()
-    state, kind = form.cleaned_data.get("state"), form.cleaned_data.get("kind")
-    found = Job.objects.select_related("circuit__meter", "requested_by_user", "addcredit")
-    if state:
-        found = found.filter(state=state)
-    if kind:
-        found = found.filter(kind=kind)
-    if (state and state not in OPEN_STATES) or kind:
-        newest = Job.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        found = found.filter(pk__gt=newest - NEWEST)
+    state, kind = form.cleaned_data.get("state") or "", form.cleaned_data.get("kind") or ""
+    # A table shows of the children the credit alone, so it is joined.
+    found = job_rows(state=state, kind=kind).select_related(
+        "circuit__meter", "requested_by_user", "addcredit"
+    )
     context = {
         "section": "jobs",
         "form": form,
