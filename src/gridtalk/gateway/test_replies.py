@@ -138,6 +138,19 @@ class TestWithoutCredit:
             acknowledge(asked(village, f"add.{village.pin}.{village.token(10)}"))
             assert "about 611.50 (estimated)" in village.answers()[-1]
 
+    @pytest.mark.parametrize("minutes", [-50, -5, 0, 5, 50])
+    def test_whatever_the_meters_clock_says(
+        self, village: Village, acknowledge: Acknowledge, minutes: int
+    ) -> None:
+        """A clock that is ahead has reported in our future; what was added comes after that."""
+        at = clock.now() + timedelta(minutes=minutes)
+        village.meter_says(
+            f"(job=pp&cid=192.168.1.201&wh=10&tu=60&ts={at:%Y%m%d%H%M%S}&cr=7&status=1)"
+        )
+        for value in (500, 20):
+            acknowledge(asked(village, f"add.{village.pin}.{village.token(value)}"))
+        assert "about 527.00 (estimated)" in village.answers()[-1]
+
     def test_an_older_one_that_the_meter_said_is_not_added_again(self, village: Village) -> None:
         for said in ("&cr=600", ""):
             job = asked(village, f"add.{village.pin}.{village.token()}")

@@ -170,8 +170,8 @@ def job_acknowledge(
     A job that was given up, or whose place a newer one took, is done all the same; only reversed
     credit stays reversed.
     ``meter_time`` is aware; without it, or where it is over an hour ahead or over a year behind,
-    the receipt counts.
-    Raises :class:`NotFound` where the job is none of that meter's. Source: gateway.md 4.
+    the receipt counts. Raises :class:`NotFound` where the job is none of that meter's.
+    Source: gateway.md 4.
     """
     found = Job.objects.filter(pk=job_id, circuit__meter=meter).values("circuit_id").first()
     if found is None:
@@ -181,9 +181,7 @@ def job_acknowledge(
     job = JOBS.child(Job.objects.select_for_update(no_key=True).get(pk=job_id))
     job.circuit = circuit
     received_at = received_at or clock.now()
-    at = meter_time or received_at
-    if not received_at - CLOCK_LOST <= at <= received_at + CLOCK_TOLERANCE:
-        at = received_at
+    at = _acknowledged_at(circuit=circuit, meter_time=meter_time, received_at=received_at)
     before = circuit.credit
     first = job.state != State.DONE
     if isinstance(job, AddCredit) and job.state == State.CANCELLED:
@@ -211,6 +209,24 @@ def job_acknowledge(
         credit_taken=taken,
         status_said=status is not None,
     )
+
+
+def _acknowledged_at(
+    *, circuit: Circuit, meter_time: datetime | None, received_at: datetime
+) -> datetime:
+    """When the meter did it, by its own clock; by ours where it does not say, or has lost its date.
+
+    A meter whose clock is ahead of ours has reported in what is our future. What came after that
+    report was done after it: else the credit would count as included in it.
+    """
+    soon = received_at + CLOCK_TOLERANCE
+    if meter_time is not None and received_at - CLOCK_LOST <= meter_time <= soon:
+        return meter_time
+    heard = circuit.last_reported_at
+    said = max(filter(None, (circuit.credit_as_of, circuit.status_as_of)), default=received_at)
+    if heard is not None and heard <= received_at < said <= soon:
+        return said + timedelta(microseconds=1)
+    return received_at
 
 
 @transaction.atomic

@@ -64,8 +64,7 @@ def circuit_usage(*, circuit: Circuit, start: datetime, end: datetime) -> Usage 
 def credit_estimate(*, circuit: Circuit) -> Decimal:
     """The circuit's credit as its meter said it last, and what it confirmed since without saying.
 
-    Without what was used since. Credit confirmed while the meter's clock, by which it had reported,
-    was ahead of ours counts from its next report on.
+    What was used since is not known, and not taken off.
     """
     since = {} if circuit.credit_as_of is None else {"occurred_at__gt": circuit.credit_as_of}
     added = LedgerEntry.objects.filter(

@@ -7,7 +7,7 @@ import pytest
 
 from gridtalk.grid.models import Circuit
 from gridtalk.prepaid import ledger
-from gridtalk.prepaid.selectors import Usage, circuit_usage
+from gridtalk.prepaid.selectors import Usage, circuit_usage, credit_estimate
 from gridtalk.telemetry.testing import circuit_make, instant, log_make, meter_make
 
 pytestmark = pytest.mark.django_db
@@ -25,8 +25,10 @@ def used(circuit: Circuit) -> Usage | None:
     return circuit_usage(circuit=circuit, start=START, end=END)
 
 
-def delivered(circuit: Circuit, at: str, amount: int) -> None:
-    ledger.delivery_post(circuit=circuit, amount=Decimal(amount), job_id=1, occurred_at=instant(at))
+def delivered(circuit: Circuit, at: str, amount: int, job_id: int = 1) -> None:
+    ledger.delivery_post(
+        circuit=circuit, amount=Decimal(amount), job_id=job_id, occurred_at=instant(at)
+    )
 
 
 def test_without_a_report_there_is_no_usage(circuit: Circuit) -> None:
@@ -76,3 +78,18 @@ def test_a_mains_has_energy_and_no_credit(circuit: Circuit) -> None:
     log_make(mains, "2026-11-20T10:00", watthours=700)
     log_make(mains, "2026-11-21T10:00", watthours=900)
     assert used(mains) == Usage(credit=Decimal("0.00"), energy_wh_a_day=Decimal("800.00"))
+
+
+def test_an_estimate_adds_what_was_delivered_since_the_meter_said_its_credit(
+    circuit: Circuit,
+) -> None:
+    circuit.credit = Decimal("7.50")
+    assert credit_estimate(circuit=circuit) == Decimal("7.50")
+    other = circuit_make(circuit.meter, last=2)
+    hours = ((circuit, "09"), (circuit, "10"), (circuit, "11"), (other, "11"))
+    for job_id, (place, hour) in enumerate(hours, start=1):
+        delivered(place, f"2026-11-20T{hour}:00", 20, job_id)
+    assert credit_estimate(circuit=circuit) == Decimal("67.50"), "it never said one"
+    circuit.credit_as_of = instant("2026-11-20T10:00")
+    assert credit_estimate(circuit=circuit) == Decimal("27.50"), "what came with that is in it"
+    assert credit_estimate(circuit=other) == other.credit + 20

@@ -23,7 +23,13 @@ from gridtalk.gateway.job_work import jobs_work
 from gridtalk.gateway.tasks import handle
 from gridtalk.grid.models import Circuit
 from gridtalk.jobs.models import AddCredit, Job, JobMessage
-from gridtalk.jobs.services import credit_reverse, job_message_outcome, jobs_for_poll
+from gridtalk.jobs.services import (
+    credit_reverse,
+    job_message_outcome,
+    job_request,
+    jobs_due_work,
+    jobs_for_poll,
+)
 from gridtalk.jobs.verify import verify
 from gridtalk.messaging.models import IncomingMessage, Message, OutgoingMessage
 from gridtalk.messaging.outcomes import MessageOutcome
@@ -258,3 +264,45 @@ def test_a_job_is_handed_over_by_poll_or_by_message_not_by_both(village: Village
         results = at_once(lease_and_send, lambda: jobs_for_poll(meter=village.meter))
         assert failures(results) == []
         assert sum(len(texts) for texts in results) == 1
+
+
+def test_of_several_switches_at_once_one_is_left(village: Village) -> None:
+    """The newest, whatever happens to the older ones meanwhile: it alone is sent from then on."""
+    village.consumer(f"on.{village.pin}")
+    village.hand_over()
+    start = clock.now()
+    for turn in range(4):
+        with time_machine.travel(start + timedelta(minutes=3 * turn), tick=False):
+            oldest = Job.objects.latest("pk")
+
+            def sends_again() -> None:
+                with transaction.atomic():
+                    jobs_due_work()
+
+            def is_refused_for_now(job_id: int = oldest.pk) -> None:
+                """A sending is in the sender's hands, and comes back into the queue."""
+                taken = JobMessage.objects.filter(job=job_id, state="queued").first()
+                if taken is None:
+                    return
+                if not Message.objects.filter(pk=taken.pk, state="queued").update(state="sending"):
+                    return
+                with transaction.atomic():
+                    back = JobMessage.objects.select_for_update(of=("self", "message")).get(
+                        pk=taken.pk
+                    )
+                    back.state = "queued"
+                    back.save()
+                    job_message_outcome(message=back, outcome=MessageOutcome.RETRY)
+
+            requests = [
+                partial(job_request, kind=kind, circuit=village.circuit)
+                for kind in ("turn_on", "turn_off", "turn_on")
+            ]
+            polls = partial(jobs_for_poll, meter=village.meter) if turn % 2 else sends_again
+            results = at_once(*requests, sends_again, is_refused_for_now, polls)
+            assert failures(results) == []
+            (left,) = Job.objects.filter(ended_at__isnull=True)
+            assert left == Job.objects.latest("pk")
+            waiting = JobMessage.objects.filter(state="queued")
+            assert set(waiting.values_list("job", flat=True)) <= {left.pk}
+            village.hand_over()

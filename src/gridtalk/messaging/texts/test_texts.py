@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import product
 
 import pytest
 
 from gridtalk.messaging import texts
 from gridtalk.messaging.models import Language
 from gridtalk.messaging.segments import segments
-from gridtalk.messaging.texts import CATALOGUES, KEYS, LANGUAGES, placeholders, render
+from gridtalk.messaging.texts import CATALOGUES, KEYS, LANGUAGES, Estimated, placeholders, render
 
 #: The largest that is real: pins have 8 digits, E.164 numbers at most 15.
 LARGEST: dict[str, object] = {
@@ -20,6 +21,7 @@ LARGEST: dict[str, object] = {
     "old": "+22370008888",
     "new": "+22370009999",
 }
+ESTIMATED = Estimated(Decimal("-99999999.99"))
 TIMES = [datetime(2026, month, 23, 14, 5, tzinfo=UTC) for month in range(1, 13)]
 
 
@@ -35,8 +37,9 @@ def test_text(lang: str, key: str) -> None:
     assert placeholders(text) <= {*LARGEST, "time", "languages"}
     assert text == " ".join(text.split())
     for time in TIMES:
-        for status in (0, 1):
-            shown = render(lang, key, **LARGEST | {"time": time, "status": status})
+        for status, credit in product((0, 1), (LARGEST["credit"], ESTIMATED)):
+            values = LARGEST | {"time": time, "status": status, "credit": credit}
+            shown = render(lang, key, **values)
             cost = segments(shown)
             assert (cost.encoding, cost.count) == ("gsm7", 1), f"{cost}: {shown}"
 
@@ -47,6 +50,7 @@ def test_catalogue(lang: str) -> None:
     assert list(catalogue.texts) == list(KEYS)
     assert len(set(catalogue.months)) == 12
     assert catalogue.off != catalogue.on
+    assert placeholders(catalogue.estimated) == {""}
     for other in set(LANGUAGES) - {lang}:
         same = [key for key in KEYS if catalogue.texts[key] == CATALOGUES[other].texts[key]]
         assert not same, f"not translated: {same}"
@@ -72,6 +76,12 @@ def test_catalogue(lang: str) -> None:
             "turn_off_done",
             {"account": "23456789", "credit": Decimal(0), "status": 0, "amount": None},
             "Akaunti 23456789: umeme umezimwa. Salio ni 0.00.",
+        ),
+        (
+            "fr",
+            "turn_on_done",
+            {"account": "23456789", "credit": Estimated(Decimal("520.1")), "status": 1},
+            "Compte 23456789: courant allumé. Crédit environ 520.10 (estimation).",
         ),
         (
             "en",
