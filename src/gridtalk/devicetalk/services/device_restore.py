@@ -21,6 +21,7 @@ from gridtalk.devicetalk.services.catalogue import df_type_get
 from gridtalk.devicetalk.services.device_spec import Chosen, DeviceSpec, Df, Use
 from gridtalk.devicetalk.services.devices import DeviceSaved, device_save
 from gridtalk.devicetalk.services.devices_lock import device_lock
+from gridtalk.devicetalk.services.functions import functions_hold
 from gridtalk.devicetalk.services.history import function_snapshot, function_version_add
 from gridtalk.devicetalk.tree import DfType as PlainType
 from gridtalk.users.models import User
@@ -42,6 +43,7 @@ def device_restore(
         raise NotFound(f"version {version.number} is not one of {device.name}")
     then = version.snapshot
     basic_file = _basic_file(then["basic_file"])
+    functions_hold(function_ids=[row["id"] for row in then["functions"]])
     functions = {row["id"]: _function(user, device, basic_file, row) for row in then["functions"]}
     source_server, source_project, source_device_object = then["source"]
     spec = DeviceSpec(
@@ -113,8 +115,7 @@ def _function(
     The new one carries on the history of its present namesake in the device.
     """
     row = (
-        SaFunction.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("function_type", "library_ref__library")
+        SaFunction.objects.select_related("function_type", "library_ref__library")
         .filter(pk=then["id"])
         .first()
     )

@@ -64,9 +64,9 @@ def device_save(
     ``revision`` is the one which the user began with. ``restoring`` takes an earlier version's
     global variables as they were, whatever the libraries' read-only lines are now. Features of the
     device model that the spec lacks are added, not in use. Raises :class:`UserError` with all
-    that is wrong in one message; :class:`DeviceChanged` where somebody else saved the device since;
-    :class:`Conflict` where the user has another device of that name; :class:`NotAllowed`,
-    :class:`NotFound` where the device is not the user's.
+    that is wrong in one message; :class:`Conflict` where the user has another device of that name;
+    and as :func:`~gridtalk.devicetalk.services.devices_lock.device_lock`, also where somebody else
+    saved the device since, or it is not the user's.
     """
     if device is not None:
         device = device_lock(user=user, device=device, revision=revision)

@@ -42,6 +42,7 @@ from gridtalk.devicetalk.services.functions import (
     function_create,
     function_new,
     function_write,
+    functions_hold,
     functions_usable,
 )
 from gridtalk.devicetalk.services.functions_draft import Draft, ReadonlyChanged
@@ -259,7 +260,15 @@ class _Saving:
         groups = [pool.functions.select_related("function_type") for pool in pools]
         brought = _by_key(functions_join(*groups).values())
         mine = _by_key(self.device.functions.select_related("function_type")) if self.device else {}
-        self._functions_hold(mine, brought)
+        named = {
+            (tree.DfType(part.type, tuple(part.params)), part.name)
+            for part in self.document.functions
+        }
+        functions_hold(
+            function_ids=[
+                row.pk for rows in (mine, brought) for key, row in rows.items() if key in named
+            ]
+        )
         loaded = engine.basic_file_load(self.basic_file)
         found: dict[_Key, SaFunction] = {}
         for part in self.document.functions:
@@ -274,20 +283,6 @@ class _Saving:
             if made is not None:
                 found[key] = made
         return found
-
-    def _functions_hold(self, *groups: dict[_Key, SaFunction]) -> None:
-        """Hold the functions that the document names until the commit, all in one order.
-
-        Devices share functions: who held one that they change, then the others, could wait for
-        somebody who waits for them.
-        """
-        named = {
-            (tree.DfType(part.type, tuple(part.params)), part.name)
-            for part in self.document.functions
-        }
-        wanted = [row.pk for group in groups for key, row in group.items() if key in named]
-        rows = SaFunction.objects.select_for_update(no_key=True).filter(pk__in=wanted)
-        list(rows.order_by("pk").values_list("pk", flat=True))
 
     def _function(
         self,

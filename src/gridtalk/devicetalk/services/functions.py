@@ -1,6 +1,6 @@
 """SA functions: made from a template, changed, copied where others use them, deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from django.db import transaction
@@ -63,6 +63,16 @@ def function_get(*, user: User | None, function_id: int) -> SaFunction:
     if found is None:
         raise NotFound(f"there is no function {function_id}, or it is not yours")
     return found
+
+
+def functions_hold(*, function_ids: Iterable[int]) -> None:
+    """Hold these functions until the commit, in the one order in which all hold them.
+
+    Devices share functions: who held one, and then another with a smaller id, could wait for
+    somebody who waits for them. The cleaning takes none of them meanwhile.
+    """
+    rows = SaFunction.objects.select_for_update(no_key=True).filter(pk__in=list(function_ids))
+    list(rows.order_by("pk").values_list("pk", flat=True))
 
 
 def function_new(
