@@ -4,6 +4,8 @@ Source: ``spec/devicetalk.md``, sections 5 and 7. Libraries are given in the ord
 later chosen is the larger.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -49,14 +51,29 @@ def globals_merge(
     for row in brought:
         if row.name not in made_with:
             merging.library_add(row)
+    held = []
     for row in libraries:
         if row in known:
             continue
         if row.is_device_library:
             merging.device_library_add(row, blocks)
-        elif all(holder.find(row.global_variables) is None for holder in holders):
+        elif any(holder.find(row.global_variables) is not None for holder in holders):
+            held.append(row)
+        else:
             merging.library_add(row)
+    for row in held:  # found in what the device libraries brought, as a rule
+        merging.library_add(row)
     return merging.result()
+
+
+#: The most lines of a user's own that are looked over between two lines of a library's block.
+_BETWEEN = 20
+
+
+def _sets(line: str) -> str:
+    """What a line sets, e.g. ``static Meter meter`` of ``static Meter meter(1000);``."""
+    name, *value = re.split(r"[=({]", line, maxsplit=1)
+    return name.strip() if value else ""
 
 
 @dataclass
@@ -74,17 +91,15 @@ class _Block:
 
     def verbatim(self, lines: Sequence[str]) -> range | None:
         """Where the lines stand, whole and in one piece."""
-        size = len(lines)
-        for start in range(len(self.lines) - size + 1):
-            if self.lines[start : start + size] == lines:
-                return range(start, start + size)
-        return None
+        mine, theirs = ("\n".join(["", *given, ""]) for given in (self.lines, lines))
+        at = mine.find(theirs)
+        start = mine.count("\n", 0, at)
+        return range(start, start + len(lines)) if at >= 0 else None
 
     def find(self, block: GlobalVariables) -> range | None:
         """Where a library's block stands: line for line, else by its read-only lines in order.
 
-        Of lines before the first and after the last of these it is assumed that there are as many
-        as the library has.
+        To these belong the library's other lines beside them, also where they were edited.
         """
         if not block.text:
             return None
@@ -98,13 +113,29 @@ class _Block:
         if not awaited or len(places) < len(awaited):
             return None
         others = self.readonly - set(places)
-        start = max(places[0] - awaited[0], 0, *(n + 1 for n in others if n < places[0]))
-        stop = places[-1] + len(lines) - awaited[-1]
-        return range(start, min(stop, len(self.lines), *(n for n in others if n > places[-1])))
+        first = self._reach(places[0], reversed(lines[: awaited[0]]), -1, others)
+        last = self._reach(places[-1], lines[awaited[-1] + 1 :], 1, others)
+        return range(first, last + 1)
+
+    def _reach(self, place: int, lines: Iterable[str], step: int, others: set[int]) -> int:
+        """How far a library's lines go from that place, before the ``others``' read-only ones."""
+        for line in lines:
+            for number in range(place + step, place + step * (_BETWEEN + 2), step):
+                if not 0 <= number < len(self.lines) or number in others:
+                    break
+                there = self.lines[number]
+                if there == line or (_sets(line) and _sets(there) == _sets(line)):
+                    place = number
+                    break
+        return place
 
     def claim(self, span: range) -> None:
         """Those lines are a library's: no other library's read-only lines are looked for there."""
         self.free -= set(span)
+
+    def is_claimed(self, span: range) -> bool:
+        """Whether another library's read-only lines are among those."""
+        return not (self.readonly - self.free).isdisjoint(span)
 
     def cut(self, span: range) -> "_Block":
         """The block without those lines."""
@@ -116,9 +147,9 @@ class _Block:
             {new[number] for number in self.free if number in new},
         )
 
-    def readonly_texts(self, span: range | None = None) -> set[str]:
-        """The read-only lines, of all or of a part."""
-        return {self.lines[n] for n in self.readonly if span is None or n in span}
+    def readonly_texts(self, span: range | None = None) -> Counter[str]:
+        """The read-only lines and how often each stands there, of all or of a part."""
+        return Counter(self.lines[n] for n in self.readonly if span is None or n in span)
 
 
 @dataclass
@@ -154,27 +185,35 @@ class _Merging:
     def device_library_add(self, library: Library, blocks: dict[str, GlobalVariables]) -> None:
         """Add a device library's variables without the libraries' blocks that are there."""
         rest = _Block.of(library.global_variables)
-        for name in library.depends_on:
-            span = rest.find(blocks[name]) if name in blocks else None
-            if span is None:
+        left_out: Counter[str] = Counter()
+        # A small block may stand within a large one, which is looked for first.
+        made_with = [name for name in library.depends_on if name in blocks]
+        for name in sorted(made_with, key=lambda name: -len(blocks[name].text)):
+            span = rest.find(blocks[name])
+            if span is None or rest.is_claimed(span):
                 continue
             there = name in self.names or self._has(name, blocks[name])
             # What the device library wants read-only is never left out, or saving would be refused.
-            if there and rest.readonly_texts(span) <= self._readonly_texts():
-                rest = rest.cut(span)
+            readonly = left_out + rest.readonly_texts(span)
+            if there and readonly <= self._readonly_texts():
+                rest, left_out = rest.cut(span), readonly
             else:
                 rest.claim(span)
                 self.names.add(name)
-        if not any(line.strip() for line in rest.lines):
-            return
-        for block in (self.present, *self.new):
-            if (span := block.verbatim(rest.lines)) is not None:
-                block.readonly |= {span.start + number for number in rest.readonly}
-                return
-        self.new.append(rest)
+        if any(line.strip() for line in rest.lines) and not self._has_all(rest, left_out):
+            self.new.append(rest)
 
-    def _readonly_texts(self) -> set[str]:
-        return set().union(*(block.readonly_texts() for block in (self.present, *self.new)))
+    def _has_all(self, rest: _Block, left_out: Counter[str]) -> bool:
+        """Whether those lines are there, and as read-only what is to be, the lines left out too."""
+        for block in (self.present, *self.new):
+            span = block.verbatim(rest.lines)
+            if span is not None:
+                block.readonly |= {span.start + number for number in rest.readonly}
+                return left_out + rest.readonly_texts() <= self._readonly_texts()
+        return False
+
+    def _readonly_texts(self) -> Counter[str]:
+        return sum((row.readonly_texts() for row in (self.present, *self.new)), Counter[str]())
 
     def result(self) -> GlobalVariables:
         """All blocks in their order."""

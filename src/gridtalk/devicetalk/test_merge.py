@@ -123,6 +123,30 @@ def test_device_libraries_that_hold_one_library() -> None:
     assert globals_merge(merged, [third, two], brought=[METER, relay], known=[METER]) == merged
 
 
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "import meter\nmeter = Meter(1200)\nstart(meter)",
+        "# Dear.\nimport meter\nPRICE = 1200\n\nmeter = Meter(PRICE)\nstart(meter)",
+        "pins = {5: 7}\nimport meter\nmeter = Meter(1000)",
+        "import meter",
+    ],
+)
+def test_what_a_device_library_adds_to_an_edited_block(edited: str) -> None:
+    """Lines beside the read-only one may be edited, added and taken out; its own ones come."""
+    meter = library("meter", "pins = {4: 7}\nimport meter\nmeter = Meter(1000)\nstart(meter)", 1)
+    number = edited.split("\n").index("import meter")
+    theirs = device_library("d", f"{edited}\nown = 1", number, made_with=("meter",))
+    mine = GlobalVariables("import meter\nmeter = Meter(7)", (0,))
+    merged = globals_merge(mine, [meter, theirs], brought=[meter], known=[meter])
+    note = "# Dear.\n" if edited.startswith("#") else ""
+    assert merged.text == f"{mine.text}\n{note}own = 1"
+    assert merged.readonly_lines == (0,)
+    # Nothing of it is there: it comes whole.
+    merged = globals_merge(GlobalVariables(), [theirs], brought=[meter])
+    assert merged == theirs.global_variables
+
+
 def test_files_that_differ_are_named() -> None:
     one = Library(name="one", files={"x/a.py": b"1", "x/b.py": b"2"})
     two = Library(name="two", files={"x/a.py": b"1"})
