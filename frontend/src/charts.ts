@@ -2,7 +2,7 @@
 import "./charts.css";
 import uPlot from "uplot";
 import { Coalesced } from "./live";
-import { last, localTime, ticks, withUnit, type Chart, type Charts } from "./series";
+import { barStep, last, localTime, ticks, withUnit, type Chart, type Charts } from "./series";
 
 const lang = document.documentElement.lang || "en";
 
@@ -14,6 +14,12 @@ function colour(name: string): string {
 function range(kind: Chart["kind"], low: number, high: number): [number, number] {
   if (kind === "level") return [low - 1, high + 1];
   return [Math.min(0, low), high > Math.min(0, low) ? high * 1.06 : 1];
+}
+
+/** Room for the whole of the first and the last bar. */
+function wide(chart: Chart, low: number, high: number): [number, number] {
+  const half = barStep(chart.x) / 2;
+  return [low - half, high + half];
 }
 
 function options(chart: Chart, zone: string, width: number, value: HTMLElement): uPlot.Options {
@@ -35,7 +41,10 @@ function options(chart: Chart, zone: string, width: number, value: HTMLElement):
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
-    scales: { y: { range: (_plot, low, high) => range(chart.kind, low, high) } },
+    scales: {
+      y: { range: (_plot, low, high) => range(chart.kind, low, high) },
+      ...(chart.kind === "bars" ? { x: { range: (_plot, low, high) => wide(chart, low, high) } } : {}),
+    },
     axes: [
       {
         ...axis,

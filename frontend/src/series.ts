@@ -50,6 +50,12 @@ export function ticks(splits: number[], step: number, zone: string, lang: string
   });
 }
 
+/** The seconds between bars: the least between neighbours, an hour where there is but one. */
+export function barStep(x: number[]): number {
+  const steps = x.slice(1).map((at, index) => at - (x[index] ?? at)).filter((step) => step > 0);
+  return steps.length ? Math.min(...steps) : 3_600;
+}
+
 /** The last value that is one, with its time; of a whole hour or day where there is such. */
 export function last(chart: Chart): { at: number; value: number } | null {
   const values = chart.series[0]?.y ?? [];

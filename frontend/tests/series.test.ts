@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { last, localTime, ticks, withUnit, type Chart } from "../src/series";
+import { barStep, last, localTime, ticks, withUnit, type Chart } from "../src/series";
 
 const chart = (y: (number | null)[]): Chart => ({
   title: "t", unit: "Wh", kind: "bars", x: y.map((_value, index) => index), series: [{ label: "t", y }],
@@ -30,6 +30,16 @@ describe("numbers of charts", () => {
     ["the meter's hours", [75_600], 3_600, "Africa/Kampala", "en-GB", ["00:00\n2 Jan"]],
   ])("writes %s under the axis", (_label, splits, step, zone, lang, labels) => {
     expect(ticks(splits, step, zone, lang)).toEqual(labels);
+  });
+
+  it.each([
+    [[0, 3_600, 7_200], 3_600],
+    [[0, 14_400, 18_000], 3_600],
+    [[5], 3_600],
+    [[], 3_600],
+    [[0, 86_400], 86_400],
+  ])("knows how far bars are apart: %s", (x, step) => {
+    expect(barStep(x)).toBe(step);
   });
 
   it("knows the last value", () => {
