@@ -68,6 +68,7 @@ django-check: setup
 
 bench: setup
 	$(BIN)/python bench/inbound.py
+	$(BIN)/python bench/inbound.py --streams 50
 	$(BIN)/python bench/reply.py
 	$(BIN)/python bench/ingest.py
 	$(BIN)/python bench/pages.py

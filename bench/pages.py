@@ -1,9 +1,10 @@
-"""The main view of every page on a full database: p95 under 300 ms, and no query without a bound.
+"""Every page, and what its charts fetch, on a full database: p95 under 300 ms, no unbounded query.
 
 1,000 meters, 20,000 circuits, 5 million hourly reports (``gridtalk simulate --history`` makes the
-same). Each page is asked for by a signed-in user, in this process, on the embedded PostgreSQL; what
-the browser then loads of scripts and styles is not in it. A query that takes longer than the limit
-is ended by PostgreSQL and named.
+same), and 1,000 registered devices, some with a day of samples. Each page is asked for by a
+signed-in user, in this process, on the embedded PostgreSQL; what the browser then loads of scripts
+and styles is not in it, but the charts' data are. A query that takes longer than the limit is ended
+by PostgreSQL and named.
 
 Run: ``python bench/pages.py [--meters 1000] [--circuits 20] [--days 10] [--times 20] [--keep DIR]``
 """
@@ -17,11 +18,15 @@ import statistics
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 LIMIT_MS = 300
+DEVICES = 1000
+#: So many of them have samples; these are asked for.
+WITH_SAMPLES = 200
 #: A query that is still at work after this is unbounded.
 STATEMENT_LIMIT_MS = 5_000
 
@@ -59,6 +64,7 @@ def prepare(folder: Path) -> None:
 def addresses() -> dict[str, Callable[[], str]]:
     """Each page: its name, and an address of it, another one each time where it can be."""
     from gridtalk.grid.models import Circuit, Meter
+    from gridtalk.iottalk.models import RegisteredDevice
     from gridtalk.jobs.models import Job
     from gridtalk.messaging.models import Message
     from gridtalk.prepaid.models import TokenBatch
@@ -69,12 +75,20 @@ def addresses() -> dict[str, Callable[[], str]]:
     jobs = list(Job.objects.order_by("-pk").values_list("pk", flat=True)[:1000])
     batches = list(TokenBatch.objects.values_list("pk", flat=True))
     messages = list(Message.objects.values_list("pk", flat=True)[:1000])
+    devices = list(RegisteredDevice.objects.order_by("pk").values_list("pk", flat=True))
+    devices = devices[:WITH_SAMPLES]
     found: dict[str, Callable[[], str]] = {
         "overview": lambda: "/",
         "meters": lambda: "/meters",
         "meters, searched": lambda: "/meters?q=village-0049",
         "meter": lambda: f"/meters/{chance.choice(meters)}",
         "circuit": lambda: f"/circuits/{chance.choice(circuits)}",
+        "meter's week": lambda: f"/meters/{chance.choice(meters)}/series?span=7d",
+        "meter's month": lambda: f"/meters/{chance.choice(meters)}/series?span=30d",
+        "circuit's week": lambda: f"/circuits/{chance.choice(circuits)}/series?span=7d",
+        "circuit's month": lambda: f"/circuits/{chance.choice(circuits)}/series?span=30d",
+        "devices": lambda: "/devices",
+        "devices' log": lambda: "/devices/log",
         "messages": lambda: "/messages",
         "jobs": lambda: "/jobs",
         "tokens": lambda: "/tokens",
@@ -89,6 +103,9 @@ def addresses() -> dict[str, Callable[[], str]]:
         found["job"] = lambda: f"/jobs/{chance.choice(jobs)}"
     if batches:
         found["token batch"] = lambda: f"/tokens/{chance.choice(batches)}"
+    if devices:
+        found["device"] = lambda: f"/devices/{chance.choice(devices)}"
+        found["device's day"] = lambda: f"/devices/{chance.choice(devices)}/series?span=24h"
     if messages:
         found["message"] = lambda: f"/messages/{chance.choice(messages)}"
     return found
@@ -163,7 +180,7 @@ def main() -> None:
     folder = Path(args.keep or tempfile.mkdtemp(prefix="gridtalk-pages-"))
     try:
         prepare(folder)
-        for line in _fill(args.meters, args.circuits, args.days):
+        for line in (*_fill(args.meters, args.circuits, args.days), *_devices_fill()):
             print(line, flush=True)
         failed = measure(args.times)
     finally:
@@ -183,6 +200,41 @@ def _fill(meters: int, circuits: int, days: int) -> Iterator[str]:
         return
     past = past_make(meters=meters, circuits=circuits, days=days, progress=print)
     yield f"{past.logs:,} reports of {past.circuits:,} circuits in {past.seconds:.0f} s"
+
+
+def _devices_fill() -> Iterator[str]:
+    """Devices that registered, with two numbers each, said twice a minute for a day."""
+    from django.db import connection
+
+    from gridtalk.iottalk.models import RegisteredDevice
+    from gridtalk.iottalk.services.registration import device_register
+    from gridtalk.iottalk.wire_registration import Feature, Registration
+
+    if RegisteredDevice.objects.exists():
+        return
+    features = tuple(Feature(name, "idf", ("float",)) for name in ("Warmth-I", "Light-I"))
+    for number in range(DEVICES):
+        device_register(
+            registration=Registration(
+                protocol="v2",
+                address=str(uuid.UUID(int=number)),
+                name=f"device {number:04}",
+                dm_name="Bench",
+                version="",
+                features=(*features, Feature("Lamp-O", "odf", ("int",))),
+            ),
+            source="127.0.0.1",
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO df_samples (feature_id, at, value)"
+            " SELECT f.id, instant, jsonb_build_array(extract(minute FROM instant))"
+            " FROM generate_series(now() - interval '1 day', now(), interval '30 seconds') instant,"
+            " (SELECT id FROM registered_features WHERE kind = 'idf' ORDER BY id LIMIT %s) f",
+            [2 * WITH_SAMPLES],
+        )
+        yield f"{DEVICES:,} devices are registered, {cursor.rowcount:,} samples of them are there"
+        cursor.execute("ANALYZE df_samples")
 
 
 if __name__ == "__main__":
