@@ -133,6 +133,23 @@ def test_a_device_library_that_changed(changed: Changed) -> None:
     assert (found.text, found.readonly_lines) == ("import dht2\nd = 1", (0,))
 
 
+def test_a_library_that_the_device_gave_up_comes_with_its_block(changed: Changed) -> None:
+    """The device library depends on it still, for its functions; its variables are gone."""
+    pool = models.DeviceLibrary.objects.get(name="Plant_library")
+
+    def brought(*more: Chosen) -> str:
+        chosen = (Chosen("D", pool.pk), *more)
+        return selectors.selection_get(user=None, chosen=chosen).global_variables.text
+
+    assert brought() == "import dht\nd = dht.Sensor(7)"
+    device = changed.save(libraries=(), global_var_setup="own = 1", gvs_readonly_lines=())
+    assert brought() == "import dht2\nd = dht2.Sensor(4)\nown = 1"
+    # Nobody knows any more what it was made with: it comes as it is, unless a library is asked for.
+    devices.device_delete(user=None, device=device)
+    assert brought() == "own = 1"
+    assert brought(*changed.spec.libraries) == "import dht2\nd = dht2.Sensor(4)\nown = 1"
+
+
 def test_clones_and_copies_are_as_the_original(changed: Changed) -> None:
     amina = user_make("amina", group="makers")
     clone = devices.device_clone(user=amina, device=changed.device, name="clone").device

@@ -86,8 +86,8 @@ class SaFunction:
 
     ``code`` is its lines, with the tokens ``{*df_name*}`` and ``{*variable_setup*}`` still in it;
     ``readonly_lines`` are 0-based; ``var_setup`` is the default of a new DF. ``library_ref`` names
-    the (library, function) that it was made from. ``updated_at`` decides which of two is newer; an
-    unset one is older than any time.
+    the (library, function) that it was made from. ``updated_at`` is when it changed last; it is no
+    part of a device's version.
     """
 
     name: str
