@@ -72,7 +72,7 @@ user-allow-ip = "127.0.0.1"
 group = sms-service
 keyword = default
 catch-all = true
-get-url = "{get_url}"
+{service}
 accept-x-kannel-headers = true
 max-messages = 0
 concatenation = true
@@ -110,8 +110,11 @@ class Kannel:
         self.get_url = ""
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *, get_url: str = "") -> None:
-        """Start both boxes; ``get_url`` replaces the address for inbound texts this once."""
+    def start(self, *, get_url: str = "", post_url: str = "") -> None:
+        """Start both boxes; another address for inbound texts, or another way, is for this once."""
+        service = f'get-url = "{get_url or self.get_url}"'
+        if post_url:
+            service = f'post-url = "{post_url}"\nsend-sender = true'
         conf = self.folder / "kannel.conf"
         conf.write_text(
             CONF.format(
@@ -119,7 +122,7 @@ class Kannel:
                 folder=self.folder,
                 user=USER,
                 password=PASSWORD,
-                get_url=get_url or self.get_url,
+                service=service,
             )
         )
         self._start("bearerbox", conf, self.ports["boxes"])
