@@ -32,8 +32,8 @@ LinkState = Literal["new", "asked", "ok", "error"]
 
 #: A device that registered is asked so long after, even where its “online” was not heard.
 FIRST_ASKED_S: Final = 10.0
-#: So long after the broker or we began anew, features that were connected are asked again. Most
-#: devices have said “online” by then, be it that the broker kept it, and need no more.
+#: So long after the broker or we began anew, outputs that were connected are asked again: values
+#: may wait for them. Most devices have said “online” by then (brokers keep it), and need no more.
 AGAIN_S: Final = 5.0
 #: CONNECT is repeated after these pauses; the last one goes on for :data:`STEADY_TRIES` in all.
 PAUSES_S: Final = (5.0, 10.0, 30.0)
@@ -180,8 +180,8 @@ class Session:
         if self.online or self._registered_at > now - UNHEARD_S:
             self._ask_later(max(now, self._registered_at) + FIRST_ASKED_S)
         for link in self._links.values():
-            if self.online and link.state == "asked":
-                link.asked_at = now  # data that were said before prove nothing
+            link.asked_at = max(link.asked_at, now)  # data that were said before prove nothing
+            if self.online and link.state == "asked" and link.feature.kind == "odf":
                 link.due = min(link.due, now + AGAIN_S)
         return self._settled(changed)
 
