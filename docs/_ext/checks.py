@@ -22,7 +22,7 @@ FILE = re.compile(r"^(?:src|docs|bench|tests|\.ci)/[\w./-]*$")
 VARIABLE = re.compile(r"GRIDTALK_[A-Z0-9_]+")
 #: How the code reads one: os.environ, the helpers of settings.py, click's envvar.
 READ = re.compile(
-    r"""(?:environ(?:\.\w+)?[\[(]|_flag\(|_number\(|_list\(|getenv\(|envvar=)\s*"(GRIDTALK_[A-Z0-9_]+)\""""
+    r"""(?:environ(?:\.\w+)?[\[(]|_flag\(|_number\(|_list\(|_networks\(|getenv\(|envvar=)\s*"(GRIDTALK_[A-Z0-9_]+)\""""
 )
 #: Set by ``gridtalk up`` for its own children, or read by the tests' plugin alone.
 INTERNAL = {"GRIDTALK_READY_FILE", "GRIDTALK_SUPERVISOR", "GRIDTALK_TEST_DATABASE_URL"}
