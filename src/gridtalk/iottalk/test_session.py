@@ -399,7 +399,11 @@ class World:
         self.begin()
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (self.now + seconds, next(self._order), what))
+        self.at(self.now + seconds, what)
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        """Exactly then: what is awaited of one instant comes in the order in which it was asked."""
+        heapq.heappush(self._events, (when, next(self._order), what))
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
@@ -426,7 +430,7 @@ class World:
         """The device says something: in order, perhaps lost or twice."""
         self._in_order = max(self._in_order, self.now + self.delay())
         for _ in range(max(1, self.copies()) if sure else self.copies()):
-            self.later(self._in_order - self.now, lambda: self.take(what()))
+            self.at(self._in_order, lambda: self.take(what()))
 
     def begin(self) -> None:
         """The broker, or our connection to it, began anew."""
@@ -472,8 +476,8 @@ class World:
         self.there = False
         late = float(self.draw(st.sampled_from([0.1, 2.0, 60.0]))) if self.bad else 0.1
         # Never before what the device itself said on that topic.
-        late = max(late, self._in_order - self.now)
-        self.later(late, lambda: self.take(self.word("offline")))
+        when = max(self.now + late, self._in_order)
+        self.at(when, lambda: self.take(self.word("offline")))
 
     def take(self, out: list[Any]) -> None:
         for one in out:
