@@ -45,7 +45,7 @@ def alert_get(*, alert_id: int) -> Any:
     """One alert as its child; :class:`NotFound` where there is none."""
     base = Alert.objects.filter(pk=alert_id).first()
     if base is None:
-        raise NotFound(f"there is no alert {alert_id}")
+        raise NotFound("there is no alert %(alert)s", alert=alert_id)
     children = ALERTS.children([base])
     prefetch_related_objects(children, *_SHOWN)
     return children[0]

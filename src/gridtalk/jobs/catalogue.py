@@ -28,4 +28,6 @@ def kind_get(name: str) -> JobKind:
     try:
         return BY_KIND[name]
     except KeyError:
-        raise UserError(f"there is no job “{name}”; there are: {', '.join(BY_KIND)}") from None
+        raise UserError(
+            "there is no job “%(name)s”; there are: %(names)s", name=name, names=", ".join(BY_KIND)
+        ) from None

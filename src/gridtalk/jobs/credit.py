@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy
 
 from gridtalk.core import money
 from gridtalk.core.errors import Conflict, UserError
@@ -101,7 +102,7 @@ def _fit_for_credit(circuit: Circuit) -> None:
     if circuit.is_main:
         raise UserError("the mains has no credit")
     if circuit.retired_at is not None:
-        raise Conflict(f"circuit {circuit.ip_address} is retired")
+        raise Conflict("circuit %(circuit)s is retired", circuit=circuit.ip_address)
 
 
 def credit_delivered(*, job: AddCredit, at: datetime) -> None:
@@ -143,9 +144,15 @@ def credit_resend(*, job: Job, user: User | None, reason: str) -> AddCredit:
     locked = _locked(job)
     _fit_for_credit(locked.circuit)
     if locked.state not in {State.UNCONFIRMED, State.FAILED}:
-        raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it is not sent again")
+        raise Conflict(
+            "job %(job)s is %(state)s: it is not sent again",
+            job=job.pk,
+            state=gettext_lazy(locked.get_state_display()),
+        )
     if not job_messages_withdraw(job_ids=[locked.pk]):
-        raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
+        raise Conflict(
+            "job %(job)s is being handed over right now; look again in a minute", job=job.pk
+        )
     locked.state, locked.ended_at = State.QUEUED, None
     locked.sent_at = locked.expires_at = locked.next_attempt_at = None
     locked.save(update_fields=["state", "ended_at", "sent_at", "expires_at", "next_attempt_at"])
@@ -169,9 +176,15 @@ def credit_confirm(*, job: Job, user: User | None, reason: str) -> AddCredit:
     reason = reason_required(reason)
     locked = _locked(job)
     if locked.state != State.UNCONFIRMED:
-        raise Conflict(f"job {job.pk} is {locked.get_state_display()}: there is nothing to confirm")
+        raise Conflict(
+            "job %(job)s is %(state)s: there is nothing to confirm",
+            job=job.pk,
+            state=gettext_lazy(locked.get_state_display()),
+        )
     if not job_messages_withdraw(job_ids=[locked.pk]):
-        raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
+        raise Conflict(
+            "job %(job)s is being handed over right now; look again in a minute", job=job.pk
+        )
     at = locked.sent_at or locked.started_at
     credit_delivered(job=locked, at=at)
     job_end(job=locked, state=State.DONE, note=f"confirmed by a person: {reason}")
@@ -201,9 +214,15 @@ def credit_reverse(
     locked = _locked(job)
     never_left = locked.state == State.QUEUED and locked.sent_at is None
     if not (never_left or locked.state in {State.UNCONFIRMED, State.FAILED}):
-        raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it cannot be reversed")
+        raise Conflict(
+            "job %(job)s is %(state)s: it cannot be reversed",
+            job=job.pk,
+            state=gettext_lazy(locked.get_state_display()),
+        )
     if not job_messages_withdraw(job_ids=[locked.pk]):
-        raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
+        raise Conflict(
+            "job %(job)s is being handed over right now; look again in a minute", job=job.pk
+        )
     job_end(job=locked, state=State.CANCELLED, note=f"reversed: {reason}")
     ledger.reversal_post(
         amount=locked.credit, job_id=locked.pk, token=locked.token, user=user, reason=reason
@@ -234,7 +253,7 @@ def _locked(job: Job) -> AddCredit:
     Job.objects.select_for_update(no_key=True).get(pk=job.pk)
     locked = AddCredit.objects.select_related("token", "circuit__meter").filter(pk=job.pk).first()
     if locked is None:
-        raise UserError(f"job {job.pk} is not a credit")
+        raise UserError("job %(job)s is not a credit", job=job.pk)
     return locked
 
 

@@ -24,7 +24,8 @@ def box_change_check(*, meter: Meter) -> None:
     """Raise :class:`Conflict` while a job is being handed over to the meter's present box."""
     if _messages(meter, Message.State.SENDING).exists():
         raise Conflict(
-            f"a job of meter “{meter.name}” is being handed over right now; look again in a minute"
+            "a job of meter “%(meter)s” is being handed over right now; look again in a minute",
+            meter=meter.name,
         )
 
 
@@ -33,9 +34,10 @@ def credits_settled_check(*, meter: Meter) -> None:
     waiting = AddCredit.objects.filter(circuit__meter=meter, state=Job.State.SENT)
     if ids := list(waiting.order_by("pk").values_list("pk", flat=True)):
         raise Conflict(
-            f"meter “{meter.name}” has not yet answered for credit (job "
-            f"{', '.join(map(str, ids))}): a new box would not know of it. Wait until it is "
-            "confirmed or unconfirmed"
+            "meter “%(meter)s” has not yet answered for credit (job %(jobs)s): a new box would not "
+            "know of it. Wait until it is confirmed or unconfirmed",
+            meter=meter.name,
+            jobs=", ".join(map(str, ids)),
         )
 
 

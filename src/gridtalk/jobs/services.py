@@ -9,6 +9,7 @@ from typing import cast
 from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy
 
 from gridtalk.core import clock, money
 from gridtalk.core.errors import Conflict, NotFound, UserError
@@ -89,7 +90,7 @@ def job_request(
         circuit = mains_get(meter=circuit.meter)
     locked = Circuit.objects.select_for_update(no_key=True).get(pk=circuit.pk)
     if locked.retired_at is not None:
-        raise Conflict(f"circuit {circuit.ip_address} is retired")
+        raise Conflict("circuit %(circuit)s is retired", circuit=circuit.ip_address)
     if job_kind.supersedes:
         _supersede(circuit=circuit, kinds=job_kind.supersedes, incoming=incoming)
     now = clock.now()
@@ -175,7 +176,7 @@ def job_acknowledge(
     """
     found = Job.objects.filter(pk=job_id, circuit__meter=meter).values("circuit_id").first()
     if found is None:
-        raise NotFound(f"job {job_id} is not one of meter “{meter.name}”")
+        raise NotFound("job %(job)s is not one of meter “%(meter)s”", job=job_id, meter=meter.name)
     circuit = Circuit.objects.select_for_update(no_key=True).get(pk=found["circuit_id"])
     circuit.meter = meter
     job = JOBS.child(Job.objects.select_for_update(no_key=True).get(pk=job_id))
@@ -239,9 +240,15 @@ def job_cancel(*, job: Job, user: User | None) -> Job:
     if BY_KIND[locked.kind].money:
         raise UserError("credit is not cancelled but reversed, with a reason")
     if locked.state != State.QUEUED or locked.sent_at is not None:
-        raise Conflict(f"job {job.pk} is {locked.get_state_display()}: it cannot be taken back")
+        raise Conflict(
+            "job %(job)s is %(state)s: it cannot be taken back",
+            job=job.pk,
+            state=gettext_lazy(locked.get_state_display()),
+        )
     if not job_messages_withdraw(job_ids=[locked.pk]):
-        raise Conflict(f"job {job.pk} is being handed over right now; look again in a minute")
+        raise Conflict(
+            "job %(job)s is being handed over right now; look again in a minute", job=job.pk
+        )
     job_end(job=locked, state=State.CANCELLED, note="cancelled by a person")
     audit.audit(user=user, action="job_cancel", target=f"job {job.pk}")
     return locked

@@ -53,7 +53,11 @@ def message_prepare(
     fit = storable(text)
     count = segments(fit).count
     if count > MOST_SEGMENTS:
-        raise UserError(f"the text takes {count} SMS; at most {MOST_SEGMENTS} are sent as one")
+        raise UserError(
+            "the text takes %(count)s SMS; at most %(most)s are sent as one",
+            count=count,
+            most=MOST_SEGMENTS,
+        )
     message.communication_interface_id = interface.pk
     message.number = number.strip()[:64]
     message.text = fit
@@ -76,8 +80,9 @@ def message_queue(
     """
     if provider(interface.kind).way is Way.DEVICES:
         raise UserError(
-            f"the interface “{interface.name}” reaches meters that are devices, not phones; "
-            "choose one for SMS"
+            "the interface “%(name)s” reaches meters that are devices, not phones; "
+            "choose one for SMS",
+            name=interface.name,
         )
     message = OutgoingMessage(incoming=incoming)
     message_prepare(message=message, interface=interface, number=number, text=text)
@@ -191,7 +196,7 @@ def polled_message_remove(*, interface_id: int, uuid: UUID) -> None:
             .first()
         )
         if message is None:
-            raise NotFound(f"this interface has no message {uuid}")
+            raise NotFound("this interface has no message %(uuid)s", uuid=uuid)
         # One that was given up before the bridge's word came has been sent all the same.
         if message.state not in {State.SENT, State.DELIVERED} or message.last_error == HANDED_OUT:
             _settle(message, State.SENT, MessageOutcome.SENT)
@@ -305,7 +310,11 @@ def interface_create(*, kind: str, name: str, **fields: Any) -> tuple[Communicat
     where there is no such kind, a field is missing, unknown or wrong.
     """
     if kind not in INTERFACES.kinds:
-        raise UserError(f"there is no kind “{kind}”; there are: {', '.join(INTERFACES.kinds)}")
+        raise UserError(
+            "there is no kind “%(kind)s”; there are: %(kinds)s",
+            kind=kind,
+            kinds=", ".join(INTERFACES.kinds),
+        )
     model = INTERFACES.model(kind)
     known = {
         field.name
@@ -315,7 +324,10 @@ def interface_create(*, kind: str, name: str, **fields: Any) -> tuple[Communicat
     for field in fields:
         if field not in known:
             raise UserError(
-                f"a {kind} interface has no “{field}”; it has: {', '.join(sorted(known))}"
+                "a %(kind)s interface has no “%(field)s”; it has: %(fields)s",
+                kind=kind,
+                field=field,
+                fields=", ".join(sorted(known)),
             )
     key = "" if provider(kind).way is Way.DEVICES else secrets.key_new()
     interface = model(name=name, **_interfaces_by_name(fields))
@@ -335,7 +347,9 @@ def _interfaces_by_name(fields: dict[str, Any]) -> dict[str, Any]:
         return fields
     found = CommunicationInterface.objects.filter(name=name).first()
     if found is None:
-        raise UserError(f"there is no interface “{name}” for sms_interface; add it first")
+        raise UserError(
+            "there is no interface “%(name)s” for sms_interface; add it first", name=name
+        )
     return {**fields, "sms_interface": found}
 
 
@@ -350,7 +364,9 @@ def interface_key_set(*, interface: CommunicationInterface) -> str:
     an interface to devices, which has none.
     """
     if provider(interface.kind).way is Way.DEVICES:
-        raise UserError(f"the interface “{interface.name}” has no key: devices have their own")
+        raise UserError(
+            "the interface “%(name)s” has no key: devices have their own", name=interface.name
+        )
     key = secrets.key_new()
     interface.inbound_key_hash = secrets.key_hash(key)
     interface.save(update_fields=["inbound_key_hash"])

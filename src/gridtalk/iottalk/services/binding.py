@@ -78,8 +78,8 @@ def device_find(*, name: str) -> RegisteredDevice:
         case [device]:
             return device
         case []:
-            raise NotFound(f"no device “{name}” has registered here")
-    raise Conflict(f"several devices are called “{name}”: give the handle of one")
+            raise NotFound("no device “%(device)s” has registered here", device=name)
+    raise Conflict("several devices are called “%(device)s”: give the handle of one", device=name)
 
 
 @transaction.atomic
@@ -153,19 +153,24 @@ def device_unbind(
     device_change_check(user=user)
     device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     if device.meter_id is None:
-        raise Conflict(f"device “{device.name}” is no meter's")
+        raise Conflict("device “%(device)s” is no meter's", device=device.name)
     meter = _meter_locked(Meter(pk=device.meter_id))
     box_change_check(meter=meter)
     if IncomingMessage.objects.filter(number=device.handle, handled_at__isnull=True).exists():
         # It was acknowledged, so the device has forgotten it; without its meter it would be lost.
-        raise Conflict(f"what device “{device.name}” said is being handled; look again in a moment")
+        raise Conflict(
+            "what device “%(device)s” said is being handled; look again in a moment",
+            device=device.name,
+        )
     credits_left_behind(meter=meter)
     meter.device_address = f"{UNBOUND}{meter.pk}"
     meter.knows_job_ids = False
     if interface is not None:
         if provider(interface.kind).way is Way.DEVICES or not meter.phone:
             raise UserError(
-                f"meter “{meter.name}” has no phone by which “{interface.name}” could reach it"
+                "meter “%(meter)s” has no phone by which “%(name)s” could reach it",
+                meter=meter.name,
+                name=interface.name,
             )
         meter.communication_interface = interface
         meter.device_address = None
@@ -216,7 +221,7 @@ def device_approve(*, device: RegisteredDevice, user: User | None) -> Registered
     device_change_check(user=user)
     device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
     if device.approval_wanted_at is None:
-        raise Conflict(f"device “{device.name}” does not wait for an approval")
+        raise Conflict("device “%(device)s” does not wait for an approval", device=device.name)
     device.approval_wanted_at = None
     device.approved_until = clock.now() + APPROVAL_LASTS
     device.save(update_fields=["approval_wanted_at", "approved_until"])
@@ -249,34 +254,43 @@ def _retired_leave(device: RegisteredDevice) -> None:
 def _fit(device: RegisteredDevice, meter: Meter) -> None:
     if device.meter is not None:
         raise Conflict(
-            f"device “{device.name}” is meter “{device.meter.name}” already; unbind it first"
+            "device “%(device)s” is meter “%(meter)s” already; unbind it first",
+            device=device.name,
+            meter=device.meter.name,
         )
     if meter.retired_at is not None:
-        raise Conflict(f"meter “{meter.name}” is retired")
+        raise Conflict("meter “%(meter)s” is retired", meter=meter.name)
     other = RegisteredDevice.objects.filter(meter=meter).first()
     if other is not None:
-        raise Conflict(f"meter “{meter.name}” is device “{other.name}” already; unbind it first")
+        raise Conflict(
+            "meter “%(meter)s” is device “%(device)s” already; unbind it first",
+            meter=meter.name,
+            device=other.name,
+        )
     taken = Meter.objects.filter(device_address=device.handle).exclude(pk=meter.pk).first()
     if taken is not None:
-        raise Conflict(f"meter “{taken.name}” has this device's address already")
+        raise Conflict("meter “%(meter)s” has this device's address already", meter=taken.name)
     if device.protocol == RegisteredDevice.Protocol.V1 and (
         not device.key_hash or device.dm_name in settings.DEVICE_KEYLESS_MODELS
     ):
         raise UserError(
-            f"device “{device.name}” has no password-key, or its model sends none: anybody could "
-            "speak for the meter. Let it register again, and send its key"
+            "device “%(device)s” has no password-key, or its model sends none: anybody could speak "
+            "for the meter. Let it register again, and send its key",
+            device=device.name,
         )
     if missing := device_features_missing(device=device):
         raise UserError(
-            f"device “{device.name}” cannot be a meter: it has no {', '.join(missing)}. Build it "
-            "from the device model PrepaidMeter, or add these features"
+            "device “%(device)s” cannot be a meter: it has no %(features)s. Build it from the "
+            "device model PrepaidMeter, or add these features",
+            device=device.name,
+            features=", ".join(missing),
         )
 
 
 def _interface(meter: Meter | None, given: CommunicationInterface | None) -> CommunicationInterface:
     if given is not None:
         if provider(given.kind).way is not Way.DEVICES:
-            raise UserError(f"the interface “{given.name}” does not reach devices")
+            raise UserError("the interface “%(name)s” does not reach devices", name=given.name)
         return given
     if meter is not None and provider(meter.communication_interface.kind).way is Way.DEVICES:
         return meter.communication_interface

@@ -52,7 +52,7 @@ def device_forget(*, device: RegisteredDevice, user: User | None) -> None:
     device_change_check(user=user)
     device = RegisteredDevice.objects.select_for_update().get(pk=device.pk)
     if device.meter_id is not None:
-        raise Conflict(f"device “{device.name}” is a meter's: part them first")
+        raise Conflict("device “%(device)s” is a meter's: part them first", device=device.name)
     DfSample.objects.filter(feature__in=device.features.values("pk")).delete()
     audit.audit(user=user, action="device_forget", target=f"device {device.name} {device.handle}")
     notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)

@@ -47,26 +47,40 @@ def feature_send(*, feature: RegisteredFeature, value: list[Any], user: User | N
     device = feature.device
     if feature.kind != RegisteredFeature.Kind.ODF:
         raise UserError(
-            f"“{feature.name}” is an input feature: the device says its values; choose an output"
+            "“%(feature)s” is an input feature: the device says its values; choose an output",
+            feature=feature.name,
         )
     if device.deregistered_at or not feature.present:
-        raise Conflict(f"{device.name} is not registered with “{feature.name}” any more")
+        raise Conflict(
+            "%(device)s is not registered with “%(feature)s” any more",
+            device=device.name,
+            feature=feature.name,
+        )
     _fits(feature, value)
     if len(json_text(value).encode()) > settings.DEVICE_MESSAGE_LARGEST_BYTES:
-        raise TooLarge(f"the value has over {settings.DEVICE_MESSAGE_LARGEST_BYTES} bytes")
+        raise TooLarge(
+            "the value has over %(most)s bytes", most=settings.DEVICE_MESSAGE_LARGEST_BYTES
+        )
     with transaction.atomic():
         # Locked, so that a binding comes before this or after it, and ends what waits.
         device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
         if device.meter_id is not None and feature.name in METER_OUTPUTS:
             raise Conflict(
-                f"device “{device.name}” is a meter: “{feature.name}” carries its jobs and "
-                "acknowledgements alone; use the page of the meter or of its circuits"
+                "device “%(device)s” is a meter: “%(feature)s” carries its jobs and "
+                "acknowledgements alone; use the page of the meter or of its circuits",
+                device=device.name,
+                feature=feature.name,
             )
         # Locked, so that two who ask at once do not pass the limit together.
         RegisteredFeature.objects.select_for_update(no_key=True).get(pk=feature.pk)
         waiting = FeatureSend.objects.filter(feature=feature, state=FeatureSend.State.QUEUED)
         if waiting.count() >= MOST_WAITING:
-            raise TooMany(f"{MOST_WAITING} values wait for “{feature.name}” of {device.name}")
+            raise TooMany(
+                "%(count)s values wait for “%(feature)s” of %(device)s",
+                count=MOST_WAITING,
+                feature=feature.name,
+                device=device.name,
+            )
         send = FeatureSend.objects.create(feature=feature, value=value, requested_by=user)
         notice_send(notice=Notice.SEND, shard=device.shard, device_id=device.pk)
         events_notify([device_topic(device.pk)])
@@ -77,12 +91,21 @@ def _fits(feature: RegisteredFeature, value: list[Any]) -> None:
     types = feature.params or [None]
     if len(value) != len(types) and feature.params not in ([], [None]):
         raise UserError(
-            f"“{feature.name}” takes {len(types)} value{'s' if len(types) > 1 else ''} "
-            f"({', '.join(str(one or 'any') for one in types)}); {len(value)} given"
+            "“%(feature)s” takes %(count)s value(s) (%(types)s); %(given)s given",
+            feature=feature.name,
+            count=len(types),
+            types=", ".join(str(one or "any") for one in types),
+            given=len(value),
         )
     for number, (kind, one) in enumerate(zip(types, value, strict=False), start=1):
         if not _is(kind, one):
-            raise UserError(f"value {number} of “{feature.name}” must be of type {kind}: {one!r}")
+            raise UserError(
+                "value %(number)s of “%(feature)s” must be of type %(kind)s: %(value)s",
+                number=number,
+                feature=feature.name,
+                kind=kind,
+                value=repr(one),
+            )
 
 
 def _is(kind: str | None, value: Any) -> bool:

@@ -231,7 +231,7 @@ def test_released_shards_are_free_at_once() -> None:
     ("name", "value", "error", "told"),
     [
         ("Sensor-I", [1], UserError, "input"),
-        ("Lamp-O", [1], UserError, "2 values"),
+        ("Lamp-O", [1], UserError, r"takes 2 value\(s\)"),
         ("Lamp-O", [1, 2], UserError, "value 2"),
         ("Lamp-O", [True, "a"], UserError, "value 1"),
         ("Lamp-O", [1.5, "a"], UserError, "value 1"),

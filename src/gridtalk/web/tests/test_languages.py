@@ -21,7 +21,11 @@ SOURCE = Path(gridtalk.__file__).parent
 LOCALES = {"fr": "fr", "zh-hant": "zh_Hant"}
 MARKS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
 #: Whose errors a page shows; those of others are for devices, providers and the command line.
-SHOWN = ["users", "grid", "prepaid/services.py", "core"]
+SHOWN = [
+    "users", "grid", "prepaid/services.py", "core", "jobs", "messaging/services.py",
+    "alerts/selectors.py", "iottalk/services/binding.py", "iottalk/services/forgetting.py",
+    "iottalk/services/sends.py",
+]  # fmt: skip
 ERRORS = {
     name
     for name, value in vars(errors).items()

@@ -37,6 +37,7 @@ from gridtalk.users.permissions import requires, signed_in
 from gridtalk.web.demo_door import Part, demo_ask, demo_only
 from gridtalk.web.device_forms import BindForm, DeviceFilterForm, NewMeterForm, SendForm
 from gridtalk.web.device_series import DEVICE_SPANS, charted, device_span_get, number_places
+from gridtalk.web.words import error_text
 
 DEVICES_PER_PAGE = 50
 RECENT = 30
@@ -159,7 +160,7 @@ def device_send(request: HttpRequest, device_id: int, feature_id: int) -> HttpRe
             # The page as it is now has no form to show it in: the device left, or became a meter's.
             raise
         except UserError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, error_text(error))
         else:
             text = (
                 _("Sent to %(name)s.")
@@ -200,7 +201,7 @@ def device_meter_add(request: HttpRequest, device_id: int) -> HttpResponse:
                 device=found, user=signed_in(request), **form.cleaned_data
             )
         except UserError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, error_text(error))
         else:
             messages.success(request, _("Meter %(name)s is made.") % {"name": made.name})
             return redirect("web:meter", made.pk)
