@@ -23,13 +23,19 @@ from gridtalk.api.schemas_devicetalk import (
 )
 from gridtalk.api.schemas_types import FilePath, IdPath, Number, NumberPath, OptionalId, Text
 from gridtalk.core.errors import NotFound
-from gridtalk.devicetalk import engine, render, rights, selectors
+from gridtalk.devicetalk import render, rights, selectors
 from gridtalk.devicetalk.device_file_schema import DeviceDocument
 from gridtalk.devicetalk.models import Device, DeviceVersion
 from gridtalk.devicetalk.services import devices, history
+from gridtalk.devicetalk.services.addresses import (
+    device_address_get,
+    device_document_take,
+    device_project_take,
+    device_version_show,
+)
 from gridtalk.devicetalk.services.device_restore import device_restore
 from gridtalk.devicetalk.services.devices import DeviceSaved
-from gridtalk.devicetalk.services.documents import device_document, device_document_save
+from gridtalk.devicetalk.services.documents import device_document_save
 from gridtalk.devicetalk.tree_paths import safe_name
 from gridtalk.users.models import Permission, User
 from gridtalk.users.permissions import requires, signed_in
@@ -41,7 +47,7 @@ def _device(request: HttpRequest, device_id: int) -> Device:
     return selectors.device_get(user=signed_in(request), device_id=device_id)
 
 
-def _row(device: Device) -> dict[str, Any]:
+def _row(user: User, device: Device) -> dict[str, Any]:
     return {
         "id": device.pk,
         "name": device.name,
@@ -49,7 +55,7 @@ def _row(device: Device) -> dict[str, Any]:
         "language": device.basic_file.language.name,
         "basic_file": device.basic_file.name,
         "owner": device.user.name if device.user else None,
-        "device_address": device.device_address,
+        "device_address": device_address_get(user=user, device=device),
         "revision": device.revision,
         "created_at": device.created_at,
         "updated_at": device.updated_at,
@@ -58,10 +64,10 @@ def _row(device: Device) -> dict[str, Any]:
 
 def _out(user: User, device: Device, *, flat: bool = False) -> dict[str, Any]:
     return {
-        **_row(device),
+        **_row(user, device),
         "library_name": device.library_name,
         "may_change": rights.may_change(user, device),
-        "document": device_document(device=device, flat=flat),
+        "document": device_document_take(user=user, device=device, flat=flat),
     }
 
 
@@ -76,9 +82,10 @@ def device_list(
     request: HttpRequest, search: Text = "", before: OptionalId = None, limit: Limit = 100
 ) -> dict[str, Any]:
     """Your devices and everybody's; ``search`` in their names and device models."""
-    rows = selectors.device_list(user=signed_in(request), search=search)
+    user = signed_in(request)
+    rows = selectors.device_list(user=user, search=search)
     page = page_before(rows, before=before, limit=limit)
-    return {**page, "items": [_row(device) for device in page["items"]]}
+    return {**page, "items": [_row(user, device) for device in page["items"]]}
 
 
 @router.post("device", response={201: DeviceSavedOut}, summary="Save a new device")
@@ -94,7 +101,10 @@ def device_create(request: HttpRequest, body: DeviceDocument) -> Status[dict[str
 @router.get("device/{device_id}", response=DeviceOut, summary="One device")
 @requires(Permission.VIEW)
 def device_get(request: HttpRequest, device_id: IdPath, flat: bool = False) -> dict[str, Any]:
-    """A device with its document; with ``flat`` one that ``gridtalk generate`` takes, too."""
+    """A device with its document; with ``flat`` one that ``gridtalk generate`` takes, too.
+
+    Where you may not change the device, the document has an address of its own, each time another.
+    """
     return _out(signed_in(request), _device(request, device_id), flat=flat)
 
 
@@ -134,7 +144,9 @@ def device_clone(
 @router.post("device/{device_id}/share", response=DeviceOut, summary="Share a device")
 @requires(Permission.WORKSHOP)
 def device_share(request: HttpRequest, device_id: IdPath) -> dict[str, Any]:
-    """Make a device and its library everybody's."""
+    """Make a device and its library everybody's. It gets a new address; the old one stays with the
+    device that runs under it.
+    """
     user = signed_in(request)
     devices.device_share(user=user, device=_device(request, device_id))
     return _out(user, _device(request, device_id))
@@ -147,9 +159,13 @@ def device_share(request: HttpRequest, device_id: IdPath) -> dict[str, Any]:
 )
 @requires(Permission.VIEW)
 def device_zip(request: HttpRequest, device_id: IdPath) -> HttpResponse:
-    """The same bytes for the same device, basic file and libraries; ``ETag`` is their hash."""
+    """The same bytes for the same device, basic file and libraries; ``ETag`` is their hash.
+
+    Where you may not change the device, each zip has an address of its own, and is a device of its
+    own.
+    """
     device = _device(request, device_id)
-    made = engine.project_load(device)
+    made = device_project_take(user=signed_in(request), device=device)
     packed = render.device_zip(device_name=device.name, rendered=made.render())
     answer = download(packed, f"{safe_name(device.name)}.zip", "application/zip")
     answer["ETag"] = f'"{made.version}"'
@@ -161,7 +177,7 @@ def device_zip(request: HttpRequest, device_id: IdPath) -> HttpResponse:
 def device_tree(request: HttpRequest, device_id: IdPath) -> dict[str, Any]:
     """The files, and where in them each feature's function stands."""
     device = _device(request, device_id)
-    made = engine.project_load(device)
+    made = device_project_take(user=signed_in(request), device=device)
     rendered = made.render()
     return {
         "folder": safe_name(device.name),
@@ -188,7 +204,8 @@ def device_tree_file(
     request: HttpRequest, device_id: IdPath, path: Annotated[FilePath, Query()]
 ) -> dict[str, Any]:
     """The text of the file at ``path``, as ``tree`` names it."""
-    files = engine.project_load(_device(request, device_id)).render().files
+    device = _device(request, device_id)
+    files = device_project_take(user=signed_in(request), device=device).render().files
     if path not in files:
         raise NotFound(f"the device's code has no file {path[:100]}")
     try:
@@ -199,8 +216,10 @@ def device_tree_file(
 
 
 def _versions(request: HttpRequest, device_id: int) -> dict[int, DeviceVersion]:
+    """Those of the device by their numbers, as who asks may see them."""
     device = _device(request, device_id)
-    return {row.number: row for row in history.device_version_list(device=device)}
+    rows = device_version_show(user=signed_in(request), device=device)
+    return {row.number: row for row in rows}
 
 
 @router.get("device/{device_id}/history", response=list[VersionOut], summary="A device's versions")
@@ -236,12 +255,14 @@ def device_diff(
 )
 @requires(Permission.DEVICES)
 def device_take_up(request: HttpRequest, device_id: IdPath, body: DeviceRestore) -> dict[str, Any]:
-    """The earlier version, saved as the newest one."""
+    """The earlier version, saved as the newest one. Everybody's device keeps its address."""
     user = signed_in(request)
+    device = _device(request, device_id)
+    rows = {row.number: row for row in history.device_version_list(device=device)}
     saved = device_restore(
         user=user,
-        device=_device(request, device_id),
-        version=version_of(_versions(request, device_id), body.number),
+        device=device,
+        version=version_of(rows, body.number),
         revision=body.revision,
     )
     return _saved(user, saved)

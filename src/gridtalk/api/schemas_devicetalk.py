@@ -236,7 +236,9 @@ class FunctionRestore(Schema):
 
 
 class DeviceRow(Schema):
-    """A device in a list. ``owner`` is whose it is; null: everybody's."""
+    """A device in a list. ``owner`` is whose it is; null: everybody's. ``device_address`` is empty
+    where you may not change the device.
+    """
 
     id: int
     name: str

@@ -32,6 +32,13 @@ def may_change(user: User | None, thing: Device | DeviceLibrary) -> bool:
     return is_administrator(user) or (user is not None and thing.user_id == user.pk)
 
 
+def may_know_address(user: User | None, device: Device) -> bool:
+    """Whether they are told the device's address: those who may change the device, as it is the key
+    of the meter that the device may be. An owner who may no longer build devices is not.
+    """
+    return may_change(user, device) and (user is None or user.may(Permission.DEVICES))
+
+
 def owned_check(user: User | None, thing: Owned) -> Owned:
     """The thing, where the user may change it.
 

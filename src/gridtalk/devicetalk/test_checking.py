@@ -83,6 +83,27 @@ def test_open_pages_are_told(basic_file: BasicFile, monkeypatch: pytest.MonkeyPa
     assert told == [("running", topics), ("passed", topics)]
 
 
+def test_the_address_is_not_in_what_is_checked(
+    basic_file: BasicFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All who see the device see its check: what a compiler quotes is not the meter's key."""
+    basic_file_make(**{"sa.py": b"address = {{ da.device_addr | pystr }}\n"})
+    device = device_of(basic_file)
+    seen: list[str] = []
+    check_it = tools.rendered_check
+
+    def rendered_check(**given: Any) -> tools.Outcome:
+        seen.append(given["rendered"].files["sa.py"].decode() + given["device"].device_address)
+        return check_it(**given)
+
+    monkeypatch.setattr(tools, "rendered_check", rendered_check)
+    check = checked(device)
+    assert check.version == checking.device_check_current(device=device).version
+    [text] = seen
+    assert text.count("00000000-0000-0000-0000-000000000000") == 2
+    assert device.device_address not in text
+
+
 def test_messages_tell_of_the_users_lines(basic_file: BasicFile) -> None:
     check = checked(device_of(basic_file, "    x = undefined", var_setup="pin = nothing\ny = 1"))
     assert check.state == "failed"

@@ -33,6 +33,9 @@ def device_restore(
 ) -> DeviceSaved:
     """Save what the device was at that version; its name and address too.
 
+    Everybody's device keeps its present address: before it was shared it had that of its owner's,
+    which may be a meter.
+
     A function that the device no longer has as it was is written anew, as the newest version of its
     history, so that it counts in the device library too. Raises :class:`UserError` naming the
     libraries that are gone, as :func:`~gridtalk.devicetalk.services.devices_lock.device_lock` and
@@ -51,7 +54,7 @@ def device_restore(
         dm_name=then["dm_name"],
         basic_file=basic_file,
         server_url=then["server_url"],
-        device_address=then["device_address"],
+        device_address=then["device_address"] if device.user_id is not None else "",
         push_interval_s=then["push_interval"],
         global_var_setup=then["global_var_setup"],
         gvs_readonly_lines=tuple(then["gvs_readonly_lines"]),

@@ -281,6 +281,9 @@ def device_delete(*, user: User | None, device: Device) -> None:
 def device_share(*, user: User | None, device: Device) -> Device:
     """Make a device and its device library everybody's. Administrators alone.
 
+    It gets a new address. The one that it had stays with the device that runs under it, which may
+    be a meter: everybody's device is taken by many, and its address is known to others than the
+    meter's people. Counts as a saving, so that nobody brings the old address back unawares.
     Raises :class:`Conflict` where a global one of that name is there, or where the device uses
     device libraries that are not global.
     """
@@ -307,6 +310,10 @@ def device_share(*, user: User | None, device: Device) -> Device:
             raise Conflict(f"everybody has a library {library.name} already; rename the device")
         library.user = None
         library.save(update_fields=["user"])
-    device.save(update_fields=["user"])
+    device.device_address = str(uuid.uuid4())
+    device.revision += 1
+    device.updated_at = clock.now()
+    device.save(update_fields=["user", "device_address", "revision", "updated_at"])
+    device_version_add(device=device, user=user)
     audit(user=user, action="device_share", target=f"device {device.name}")
     return device

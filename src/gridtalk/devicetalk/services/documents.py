@@ -58,6 +58,9 @@ def device_document(*, device: Device, flat: bool = False) -> DeviceDocument:
 
     ``flat`` names the libraries that device libraries depend on in the place of these, so that
     ``gridtalk generate``, which has no device libraries, makes the device's code too.
+
+    With the device's address, which not everybody may know: what is handed to somebody comes from
+    :func:`~gridtalk.devicetalk.services.addresses.device_document_take`.
     """
     functions = device.functions.select_related("function_type", "library_ref__library")
     dfs = device.devicedf_set.select_related("df_type").prefetch_related(
