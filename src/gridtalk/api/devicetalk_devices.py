@@ -175,7 +175,9 @@ def device_zip(request: HttpRequest, device_id: IdPath) -> HttpResponse:
 @router.get("device/{device_id}/tree", response=TreeOut, summary="What a device's zip holds")
 @requires(Permission.VIEW)
 def device_tree(request: HttpRequest, device_id: IdPath) -> dict[str, Any]:
-    """The files, and where in them each feature's function stands."""
+    """The files, and where in them each feature's function stands. Where you may not change the
+    device, the version is another each time, as that of each zip is.
+    """
     device = _device(request, device_id)
     made = device_project_take(user=signed_in(request), device=device)
     rendered = made.render()
