@@ -13,9 +13,9 @@ from django.db import transaction
 from gridtalk.core import clock
 from gridtalk.demo.meter import Meter
 from gridtalk.demo.people import MeterPhone
-from gridtalk.gateway.meter.wire import Reading
+from gridtalk.gateway.meter import wire
 from gridtalk.grid import models as grid
-from gridtalk.telemetry.services import NewReading, primary_logs_insert
+from gridtalk.telemetry.services import NewReading, pcu_log_insert, primary_logs_insert
 
 #: Enough for any number of days; what is left over is taken off again, see below.
 _PLENTY = Decimal(1_000_000)
@@ -26,10 +26,11 @@ _LATENCY = timedelta(seconds=20)
 def history_write(*, phone: MeterPhone, row: grid.Meter, until: datetime) -> int:
     """Run the meter to ``until`` (its local time) without the network; how many reports that made.
 
+    Its power unit reported every hour, whatever ``pcu_hours`` says of the time to come.
     The meter's clock must stand where the history is to begin. Each circuit ends with the credit
     that it has now: its earlier reports show as much more as it used since.
     """
-    readings = phone.look(lambda meter: _run(meter, until))
+    readings, units = phone.look(lambda meter: _run(meter, until))
     ids = dict(row.circuits.values_list("ip_address", "pk"))
     rows = [
         NewReading(
@@ -46,19 +47,32 @@ def history_write(*, phone: MeterPhone, row: grid.Meter, until: datetime) -> int
     ]
     with transaction.atomic():
         primary_logs_insert(readings=rows)
+        for text in units:
+            unit = wire.parse(text)
+            assert isinstance(unit, wire.PcuLog)
+            at = clock.from_meter(unit.meter_time, row.time_zone)
+            pcu_log_insert(
+                meter_id=row.pk,
+                meter_time=at,
+                values=unit.values,
+                raw=text,
+                received_at=at + _LATENCY,
+            )
     return len(rows)
 
 
-def _run(meter: Meter, until: datetime) -> list[Reading]:
+def _run(meter: Meter, until: datetime) -> tuple[list[wire.Reading], list[str]]:
     wanted = {address: line.credit for address, line in meter.circuits.items()}
     for line in meter.circuits.values():
         line.credit_set(_PLENTY)
-    found: list[Reading] = []
+    found: list[wire.Reading] = []
+    units: list[str] = []
     while meter.now < until:
         hour = meter.now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         meter.advance(min(hour, until))
         if meter.now == hour:
             found.extend(meter.readings())
+            units += [meter.pcu()] if meter.pcu_hours else []
     surplus = {address: line.credit - wanted[address] for address, line in meter.circuits.items()}
     for address, line in meter.circuits.items():
         line.credit_set(wanted[address])
@@ -67,4 +81,4 @@ def _run(meter: Meter, until: datetime) -> list[Reading]:
         if reading.credit is None
         else replace(reading, credit=reading.credit - surplus[reading.cid])
         for reading in found
-    ]
+    ], units

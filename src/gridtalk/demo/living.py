@@ -89,6 +89,7 @@ def neighbours_make(
             time_zone=time_zone,
             low_credit=LOW_CREDIT,
             seed=seed,
+            pcu_hours=1,
             location=place.name,
             latitude=Decimal(place.latitude),
             longitude=Decimal(place.longitude),

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gridtalk.demo.curves import HOUSEHOLD, Curve
+from gridtalk.demo.power_unit import PowerUnit
 from gridtalk.gateway.meter import wire_encode
 from gridtalk.gateway.meter.wire import MeterError, Reading
 
@@ -81,8 +82,8 @@ class Meter:
 
     ``now`` is its own clock, naive local time. ``knows_job_ids`` makes it remember, over a power
     cut, which jobs it has applied. ``low_credit`` is the threshold of its low-credit alert.
-    ``report_minute`` spreads the reports of many meters over the hour. ``applied`` records every
-    credit that was added.
+    ``pcu_hours`` is how many hours lie between two reports of its power unit; 0: it has none.
+    ``applied`` records every credit that was added.
     """
 
     name: str
@@ -92,13 +93,12 @@ class Meter:
     knows_job_ids: bool = True
     seed: int = 0
     powered: bool = True
-    pcu_hours: int = 6
+    pcu_hours: int = 3
     applied: list[Applied] = field(default_factory=list)
     not_understood: list[str] = field(default_factory=list)
     mains_today_j: int = 0
-    solar_wh: int = 0
-    used_wh: int = 0
-    battery_wh: int = 3000
+    power_unit: PowerUnit = field(default_factory=PowerUnit)
+    _mains_hour_j: int = 0
     _known_jobs: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -135,6 +135,7 @@ class Meter:
             if circuit.status:
                 total_j += self._circuit_spend(circuit, hour, seconds, said)
         self.mains_today_j += total_j
+        self._mains_hour_j += total_j
         said.sort(key=lambda one: one.at)
         return said
 
@@ -185,6 +186,8 @@ class Meter:
 
     def _hour_ended(self) -> list[Said]:
         self._draw_factors()
+        self.power_unit.hour(self.now.hour, self._mains_hour_j // 3600)
+        self._mains_hour_j = 0
         if self.now.hour == 0:
             self._new_day()
         if not self.powered:
@@ -234,25 +237,8 @@ class Meter:
         ]
 
     def pcu(self) -> str:
-        """The power unit's report: the sun of this hour of day, the battery as it stands."""
-        hour = self.now.hour
-        sun = max(0, 36 - (hour - 12) ** 2) if 6 <= hour <= 18 else 0
-        self.solar_wh += sun * 25
-        self.battery_wh = max(800, min(6000, self.battery_wh + sun * 20 - 300))
-        self.used_wh += 300
-        values = [
-            Decimal(self.solar_wh).scaleb(-3),
-            Decimal(self.solar_wh * 9 // 10).scaleb(-3),
-            Decimal(self.used_wh).scaleb(-3),
-            Decimal(4600 + self.battery_wh // 10).scaleb(-2),
-            Decimal(sun * 8).scaleb(-1),
-            Decimal(25 if not sun else 4).scaleb(-1),
-            Decimal(sun * 6).scaleb(-1),
-            Decimal(660 if sun else 0).scaleb(-1),
-            Decimal(230 + sun * 2).scaleb(-1),
-        ]
-        stamp = self.now.replace(minute=0, second=0, microsecond=0)
-        return wire_encode.encode_pcu(meter_time=stamp, values=values)
+        """The power unit's report of this full hour."""
+        return self.power_unit.report(self.now.replace(minute=0, second=0, microsecond=0))
 
     # --- what it hears ---------------------------------------------------------------------------
 

@@ -178,4 +178,4 @@ def test_reports_fit_sms_and_the_pcu_speaks() -> None:
     assert max(len(one.text) for one in said) <= 160
     last = [log for log in reports(said) if log.entries[0].meter_time.hour == 6]
     assert sum(len(log.entries) for log in last) == 61
-    assert [type(m) for m in messages(said)].count(wire.PcuLog) == 1
+    assert [type(m) for m in messages(said)].count(wire.PcuLog) == 6 // made.pcu_hours == 2

@@ -87,10 +87,14 @@ def village_make(
     knows_job_ids: bool = True,
     low_credit: Decimal = Decimal(0),
     seed: int = 0,
+    pcu_hours: int = 3,
     person: type[Person] = Person,
     **facts: Any,
 ) -> Village:
-    """A meter with a circuit, an account and a phone for each plan; ``start`` is its local time."""
+    """A meter with a circuit, an account and a phone for each plan; ``start`` is its local time.
+
+    ``pcu_hours``: how often its power unit reports. ``facts``: more of :func:`meter_create`.
+    """
     row = meter_create(
         name=name,
         phone=phone,
@@ -123,7 +127,13 @@ def village_make(
             )
         )
     meter = Meter(
-        name, start, circuits, low_credit=low_credit, knows_job_ids=knows_job_ids, seed=seed
+        name,
+        start,
+        circuits,
+        low_credit=low_credit,
+        knows_job_ids=knows_job_ids,
+        seed=seed,
+        pcu_hours=pcu_hours,
     )
     phone_of_meter = MeterPhone(network, meter, number=phone, gateway=gateway.number)
     return Village(row, phone_of_meter, people, interface, gateway)

@@ -180,6 +180,24 @@ def uptime(value: Uptime | None) -> SafeString | str:
 
 
 @register.filter
+def duration(seconds: float) -> str:
+    """Seconds as hours and minutes; what is under a minute, as seconds."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}\N{NARROW NO-BREAK SPACE}s"
+    hours, rest = divmod(whole // 60, 60)
+    spans = [f"{hours}\N{NARROW NO-BREAK SPACE}h"] if hours else []
+    return " ".join(
+        [
+            *spans,
+            f"{rest:02d}\N{NARROW NO-BREAK SPACE}min"
+            if hours
+            else f"{rest}\N{NARROW NO-BREAK SPACE}min",
+        ]
+    )
+
+
+@register.filter
 def minutes(value: timedelta) -> int:
     """A span in whole minutes, rounded up."""
     return -int(-value.total_seconds() // 60)

@@ -15,7 +15,7 @@ from django.utils.translation.template import templatize
 import gridtalk
 from gridtalk.core import errors
 from gridtalk.testing_village import Village
-from gridtalk.web.words import error_text
+from gridtalk.web.words import WORDS, error_text
 
 SOURCE = Path(gridtalk.__file__).parent
 LOCALES = {"fr": "fr", "zh-hant": "zh_Hant"}
@@ -95,6 +95,28 @@ def test_every_string_is_translated(locale: str) -> None:
     assert len(wanted) > 400
     assert sorted(wanted - translated.keys()) == [], "run makemessages, translate, compilemessages"
     assert sorted(translated.keys() - wanted) == [], "no longer used"
+
+
+def _actions() -> Iterator[str]:
+    """Every action that our sources write into the audit trail under its name."""
+    for path in SOURCE.rglob("*.py"):
+        if path.name.startswith("test"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else (
+                node.func.id if isinstance(node.func, ast.Name) else ""
+            )  # fmt: skip
+            for given in node.keywords if called in {"audit", "_told"} else ():
+                if given.arg == "action" and isinstance(given.value, ast.Constant):
+                    yield str(given.value.value)
+
+
+def test_every_action_of_the_audit_trail_has_a_word() -> None:
+    written = {*_actions(), *(f"job_{kind}" for kind in ("cping", "mping", "turn_on", "turn_off"))}
+    assert {"library_put", "device_bind", "token_void"} <= written
+    assert sorted(written - WORDS["action"].keys()) == []
 
 
 def test_errors_name_what_varies() -> None:
