@@ -153,6 +153,8 @@ def _address_tell(teller: Teller, server: Server, password: str) -> None:
     teller.plain(
         "Sell some electricity there: “Phone” → “Buy a scratch card” → “Add credit” → send."
     )
+    if server.broker:
+        teller.plain(f"MQTT: {server.broker}", "dim")
 
 
 def _welcome(teller: Teller, server: Server, password: str, village: str) -> None:

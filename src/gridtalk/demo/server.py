@@ -18,6 +18,7 @@ from gridtalk.cli import launch
 from gridtalk.core.errors import SetupError
 
 READY = "Gridtalk runs at "
+_BROKER = "devices talk to "
 MQTT_PORT = 1883
 #: First start on a slow machine: making the database and all its tables.
 START_SECONDS = 120
@@ -114,6 +115,12 @@ class Server:
         """The process id of ``gridtalk up``."""
         assert self._process is not None, "not started"
         return self._process.pid
+
+    @property
+    def broker(self) -> str:
+        """What the server said, as it started, of the broker that devices talk to."""
+        said = (line.partition("| ")[2].strip() for line in self.lines if _BROKER in line)
+        return next(said, "")
 
     @property
     def log_path(self) -> Path:
