@@ -157,3 +157,8 @@ class MeterFault(Alert):
 
     class Meta:
         db_table = "meter_fault_alerts"
+        constraints = [
+            models.CheckConstraint(
+                name="meter_fault_alerts_code", condition=Q(code__in=["md", "ce", "sdc"])
+            ),
+        ]

@@ -132,7 +132,7 @@ RAISE, CLEAR, NOTHING = Verdict.RAISE, Verdict.CLEAR, Verdict.NOTHING
     ("kind", "label", "report", "verdict"),
     [
         ("low_credit", "below the threshold", seen("49.99", threshold="50"), RAISE),
-        ("low_credit", "at the threshold", seen("50", threshold="50"), CLEAR),
+        ("low_credit", "at the threshold", seen("50", threshold="50"), NOTHING),
         ("low_credit", "above the threshold", seen("50.01", threshold="50"), CLEAR),
         ("low_credit", "used up is not low", seen("0", threshold="50"), NOTHING),
         ("low_credit", "overdrawn is not low", seen("-1", threshold="50"), NOTHING),

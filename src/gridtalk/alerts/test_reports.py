@@ -50,7 +50,13 @@ def open_kinds(circuit: Circuit) -> set[str]:
             "low credit by threshold",
             50,
             "low_credit",
-            [("60", "61", False), ("49", "60", True), ("40", "49", True), ("50", "40", False)],
+            [
+                ("60", "61", False),
+                ("49", "60", True),
+                ("40", "49", True),
+                ("50", "40", True),
+                ("50.01", "50", False),
+            ],
         ),
         (
             "low credit stays while none is left",

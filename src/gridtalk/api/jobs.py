@@ -93,7 +93,13 @@ def _make(body: JobIn, circuit: Circuit, user: User) -> int:
         if body.amount is None:
             raise UserError("credit needs an amount")
         amount = money.parse(str(body.amount))
-        job: Job = credit_add(circuit=circuit, amount=amount, user=user, reason=body.reason)
+        job: Job = credit_add(
+            circuit=circuit,
+            amount=amount,
+            user=user,
+            reason=body.reason,
+            requested_by=Job.Requester.API,
+        )
         return job.id
     job = jobs_services.job_request(
         kind=body.kind, circuit=circuit, user=user, requested_by=Job.Requester.API

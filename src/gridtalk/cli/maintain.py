@@ -59,10 +59,24 @@ def _apply() -> None:
 
 
 def _steps_missing() -> int:
+    """How many migrations are to be run; :class:`SetupError` where a newer version ran its own."""
+    from django.apps import apps
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
     executor = MigrationExecutor(connection)
+    loader = executor.loader
+    ours = {config.label for config in apps.get_app_configs() if config.name.startswith("gridtalk")}
+    unknown = sorted(
+        f"{app} {name}"
+        for app, name in set(loader.applied_migrations) - set(loader.disk_migrations)
+        if app in ours
+    )
+    if unknown:
+        raise SetupError(
+            f"the database was made by a newer Gridtalk ({unknown[0]} is not known here): "
+            "start that version, or restore a backup from before it"
+        )
     return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 

@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.expressions import Func
 
-from gridtalk.core import secrets
+from gridtalk.core import money, secrets
 
 #: Where the time-ordered ids begin.
 _EPOCH = datetime(2010, 1, 1, tzinfo=UTC)
@@ -34,6 +35,17 @@ class EncryptedTextField(models.TextField[str, str]):
 def money_field(**options: Any) -> models.DecimalField[Decimal, Decimal]:
     """A numeric(16,2) column."""
     return models.DecimalField(max_digits=16, decimal_places=2, **options)
+
+
+def money_number(column: str) -> Q:
+    """For a constraint: the amount is a number. PostgreSQL's ``numeric`` also takes NaN, which it
+    holds for larger than any number and so above 0."""
+    return Q(**{f"{column}__lte": money.LARGEST})
+
+
+def money_positive(column: str) -> Q:
+    """For a constraint: the amount is a number above 0."""
+    return Q(**{f"{column}__gt": 0}) & money_number(column)
 
 
 class NextId(Func):

@@ -22,6 +22,8 @@ from gridtalk.messaging.wire import form_fields
 REMEMBERED_S = 2.0
 #: At most one line about refused callers in so long, per interface and address.
 LOGGED_EVERY_S = 60.0
+#: What a caller with a right key said and could not be stored is noted, so many times in that span.
+MOST_NOTES = 100
 #: More than any installation has interfaces; a flood of invented ones empties the memory.
 MOST_REMEMBERED = 1000
 
@@ -43,6 +45,7 @@ class _Memory:
         self._lock = threading.Lock()
         self._known: dict[object, tuple[float, Caller | None]] = {}
         self._logged: dict[tuple[int, str], float] = {}
+        self._notes: dict[int, tuple[float, int]] = {}
 
     def find(self, name: object, look: Callable[[], Caller | None]) -> Caller | None:
         now = time.monotonic()
@@ -61,13 +64,26 @@ class _Memory:
         with self._lock:
             if now < self._logged.get((interface_id, address), 0.0):
                 return False
+            if len(self._logged) >= MOST_REMEMBERED:
+                self._logged.clear()
             self._logged[interface_id, address] = now + LOGGED_EVERY_S
             return True
+
+    def note_number(self, interface_id: int) -> int:
+        """The how-manieth note of its interface this is, since the first of this span."""
+        now = time.monotonic()
+        with self._lock:
+            until, number = self._notes.get(interface_id, (0.0, 0))
+            if now >= until:
+                until, number = now + LOGGED_EVERY_S, 0
+            self._notes[interface_id] = until, number + 1
+            return number + 1
 
     def clear(self) -> None:
         with self._lock:
             self._known.clear()
             self._logged.clear()
+            self._notes.clear()
 
 
 _memory = _Memory()
@@ -138,5 +154,26 @@ def refused_note(
     """A line in the system log on what the door refused, at most one a minute for each interface
     and address, so that a flood does not fill the table."""
     if _memory.may_log(interface_id, address):
-        peer = request.META.get("REMOTE_ADDR") or "an unknown peer"
-        system_log_create(source=source, text=f"{address} from {peer}: {reason}")
+        _note(request, address=address, reason=reason, source=source)
+
+
+def unread_note(request: HttpRequest, caller: Caller, *, address: str, reason: str) -> None:
+    """A line in the system log on what an interface with a right key brought and nobody can read.
+
+    Each has its line, since it may be somebody's money. The same once more within a minute has
+    none (Kannel tries again for a day), and a flood is cut after :data:`MOST_NOTES` a minute, which
+    is said.
+    """
+    if not _memory.may_log(caller.interface_id, f"{address} {reason}"):
+        return
+    number = _memory.note_number(caller.interface_id)
+    if number > MOST_NOTES + 1:
+        return
+    if number > MOST_NOTES:
+        reason = f"more than {MOST_NOTES} in a minute: those that follow in it are not shown"
+    _note(request, address=address, reason=reason, source="inbound")
+
+
+def _note(request: HttpRequest, *, address: str, reason: str, source: str) -> None:
+    peer = request.META.get("REMOTE_ADDR") or "an unknown peer"
+    system_log_create(source=source, text=f"{address} from {peer}: {reason}")

@@ -168,7 +168,7 @@ def messages_sort(taken: Sequence[IncomingMessage], meters: Mapping[str, Meter])
         meter = _whose(incoming, meters)
         spoken = None
         if wire.looks_like_meter(incoming.text):
-            spoken = wire.parse(incoming.text, METER_LIMITS, nulls=brought_by_device(incoming))
+            spoken = wire.parse(incoming.text, METER_LIMITS, device=brought_by_device(incoming))
             if meter is None and not isinstance(spoken, wire.GatewayPing):
                 spoken = wire.MeterError(
                     "a meter's message, but no meter has this number: enter the number at the meter"

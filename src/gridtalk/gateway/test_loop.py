@@ -385,6 +385,16 @@ def test_a_pin_alone_does_not_steal_an_account(village: Village) -> None:
     assert account.phone == CONSUMER
     assert FRIEND in village.answers(CONSUMER)[0]
     assert len(village.answers(FRIEND)) == 1
+    # Each question is paid: the same wish asks the present phone once an hour.
+    assert village.consumer(f"prim.{village.pin}.{FRIEND}", FRIEND).outcome == "contact asked"
+    assert len(village.answers(CONSUMER)) == 1
+    assert len(village.answers(FRIEND)) == 2
+    account.refresh_from_db()
+    assert account.phone_wanted_at is not None
+    account.phone_wanted_at -= timedelta(hours=1)
+    account.save()
+    village.consumer(f"prim.{village.pin}.{FRIEND}", FRIEND)
+    assert len(village.answers(CONSUMER)) == 2
     village.consumer(f"prim.{village.pin}.{FRIEND}", CONSUMER)
     account.refresh_from_db()
     assert account.phone == FRIEND

@@ -33,7 +33,7 @@ from django.views.decorators.csrf import csrf_exempt
 from gridtalk.core import secrets
 from gridtalk.core.errors import NotAllowed, TooLarge, UserError
 from gridtalk.core.texts import storable
-from gridtalk.gateway.callers import Caller, caller_by_id, caller_by_key, refused_note
+from gridtalk.gateway.callers import Caller, caller_by_id, caller_by_key, refused_note, unread_note
 from gridtalk.gateway.receive import receive
 from gridtalk.messaging.interfaces.catalogue import provider
 from gridtalk.messaging.interfaces.generic import wire as generic
@@ -176,9 +176,9 @@ def _inbound_sms(
     except TooLarge:
         raise
     except UserError as error:
-        refused_note(
+        unread_note(
             request,
-            caller.interface_id,
+            caller,
             address=f"{request.path_info} {error.status}",
             reason=f"{error}; it said: {_said(wanted)}",
         )
@@ -242,9 +242,9 @@ def _beginning(peeked: InboundRequest) -> InboundSms:
 
 def _too_large_note(request: HttpRequest, caller: Caller, sms: InboundSms, reason: str) -> None:
     number = storable(sms.number.strip()[:64]) or "an unknown number"
-    refused_note(
+    unread_note(
         request,
-        caller.interface_id,
+        caller,
         address=f"{request.path_info} 413",
         reason=f"{reason}; from {number}: {sms.text[:BEGINNING]}",
     )

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Upper
 
 from gridtalk.core import clock, money
-from gridtalk.core.fields import money_field
+from gridtalk.core.fields import money_field, money_number
 from gridtalk.messaging.models import CommunicationInterface, Language
 from gridtalk.users.models import User
 
@@ -51,6 +51,10 @@ class Meter(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="meters_reachable", condition=Q(phone__gt="") | Q(device_address__gt="")
+            ),
+            models.CheckConstraint(
+                name="meters_low_credit_threshold",
+                condition=Q(low_credit_threshold__gte=0) & money_number("low_credit_threshold"),
             ),
         ]
 
@@ -136,6 +140,7 @@ class Circuit(models.Model):
                 | (Q(is_main=False) & ~Q(ip_address=MAINS_ADDRESS)),
             ),
             models.CheckConstraint(name="circuits_status", condition=Q(status__in=[0, 1])),
+            models.CheckConstraint(name="circuits_credit", condition=money_number("credit")),
             models.CheckConstraint(name="circuits_pin_given", condition=Q(pin__gt="")),
         ]
 

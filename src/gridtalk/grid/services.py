@@ -1,7 +1,7 @@
 """Making and changing meters, circuits and accounts."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -280,6 +280,14 @@ def account_phone_wish(*, account: Account, phone: str, asked_by: str) -> None:
     account.phone_wanted, account.phone_wanted_by = phone, asked_by
     account.phone_wanted_at = clock.now()
     account.save(update_fields=["phone_wanted", "phone_wanted_at", "phone_wanted_by"])
+
+
+def account_phone_wished(*, account: Account, phone: str, within: timedelta) -> bool:
+    """Whether this new number waits already, and since when it has not been asked too long ago."""
+    asked_at = account.phone_wanted_at
+    return (
+        account.phone_wanted == phone and asked_at is not None and clock.now() - asked_at < within
+    )
 
 
 def meter_retire(*, meter: Meter) -> None:

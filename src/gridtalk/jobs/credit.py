@@ -58,8 +58,15 @@ def add_credit_request(
 
 
 @transaction.atomic
-def credit_add(*, circuit: Circuit, amount: Decimal, user: User | None, reason: str) -> AddCredit:
-    """Give a circuit credit without a token; needs a reason.
+def credit_add(
+    *,
+    circuit: Circuit,
+    amount: Decimal,
+    user: User | None,
+    reason: str,
+    requested_by: str = Job.Requester.USER,
+) -> AddCredit:
+    """Give a circuit credit without a token; needs a reason. ``requested_by``: by which way.
 
     Raises :class:`UserError` for an amount that is not positive or a missing reason.
     """
@@ -71,7 +78,7 @@ def credit_add(*, circuit: Circuit, amount: Decimal, user: User | None, reason: 
     job = AddCredit(
         circuit=circuit,
         credit=amount,
-        requested_by=Job.Requester.USER,
+        requested_by=requested_by,
         requested_by_user=user,
         note=reason,
     )

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from gridtalk.core import clock
 from gridtalk.core.families import FamilyBase, parent_link
-from gridtalk.core.fields import money_field
+from gridtalk.core.fields import money_field, money_positive
 from gridtalk.grid.models import Circuit
 from gridtalk.messaging.models import IncomingMessage, Message
 from gridtalk.prepaid.models import Device, Token
@@ -87,6 +87,10 @@ class Job(FamilyBase):
                 ),
             ),
             models.CheckConstraint(
+                name="jobs_requested_by",
+                condition=Q(requested_by__in=["consumer", "vendor", "user", "api", "gateway"]),
+            ),
+            models.CheckConstraint(
                 name="jobs_ended",
                 condition=Q(state__in=["queued", "sent", "unconfirmed"], ended_at__isnull=True)
                 | Q(state__in=["done", "failed", "expired", "cancelled"], ended_at__isnull=False),
@@ -119,7 +123,9 @@ class AddCredit(Job):
     class Meta:
         db_table = "add_credit_jobs"
         constraints = [
-            models.CheckConstraint(name="add_credit_jobs_credit", condition=Q(credit__gt=0)),
+            models.CheckConstraint(
+                name="add_credit_jobs_credit", condition=money_positive("credit")
+            ),
         ]
 
 

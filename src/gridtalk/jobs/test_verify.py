@@ -147,6 +147,32 @@ def test_a_corruption_is_found_by_its_check_alone(circuit: Circuit, name: str) -
     assert f"1 of {len(CHECKS)} checks failed" in out.getvalue()
 
 
+@pytest.mark.parametrize("since", [False, True], ids=["of no time", "newer than any report"])
+def test_credit_that_no_meter_said_is_a_note(circuit: Circuit, since: bool) -> None:
+    assert not any("never said" in note for note in verify().notes)
+    other = Circuit.objects.get(ip_address__endswith="202")
+    as_of = clock.now() if since else None
+    Circuit.objects.filter(pk=other.pk).update(credit=777_777, credit_as_of=as_of)
+    report = verify()
+    assert report.errors == {}
+    assert any(
+        note.startswith("1 circuits show credit that their meter never said, 777777.00")
+        and f"circuit {other.pk} first" in note
+        for note in report.notes
+    )
+
+
+def test_more_credit_than_was_given_since_the_last_report_is_a_note(circuit: Circuit) -> None:
+    assert not any("show more credit" in note for note in verify().notes)
+    Circuit.objects.filter(pk=circuit.pk).update(credit=99_999, credit_as_of=clock.now())
+    report = verify()
+    assert report.errors == {}
+    assert any(
+        note.startswith("1 circuits show more credit") and f"circuit {circuit.pk} first" in note
+        for note in report.notes
+    )
+
+
 def test_what_waits_for_a_person_is_a_note(circuit: Circuit) -> None:
     pending = AddCredit.objects.get(token__state="pending")
     pending.state = "unconfirmed"

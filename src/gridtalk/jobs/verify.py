@@ -130,6 +130,39 @@ CHECKS: dict[str, str] = {
                           WHERE e.job_id = j.id AND e.cause = 'delivery')))))
     """,
 }
+# Newer than every report, so that only an acknowledgement or an alert can have said it; or older
+# than any word of a meter.
+_UNSAID = """
+    SELECT count(*), sum(c.credit), min(c.id)
+    FROM circuits c
+    WHERE NOT c.is_main AND c.credit <> 0
+          AND (c.credit_as_of IS NULL
+               OR NOT EXISTS (SELECT 1 FROM primary_logs p WHERE p.circuit_id = c.id
+                              AND p.credit IS NOT NULL AND p.meter_time >= c.credit_as_of))
+          AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.circuit_id = c.id
+                          AND (j.sent_at IS NOT NULL OR j.state = 'done'))
+          AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.circuit_id = c.id)
+"""
+
+# What a meter said in an acknowledgement or an alert since its last report. A delivery may be noted
+# a little before the report that does not show it yet: clocks differ.
+_RISEN = """
+    SELECT count(*), sum(s.surplus), min(s.id)
+    FROM (
+        SELECT c.id, c.credit - p.credit - coalesce(
+                   (SELECT sum(e.amount) FROM ledger_entries e
+                    JOIN ledger_accounts a ON a.id = e.credit_account_id
+                    WHERE a.circuit_id = c.id AND e.cause = 'delivery'
+                          AND e.occurred_at > p.meter_time - interval '1 hour'), 0) AS surplus
+        FROM circuits c CROSS JOIN LATERAL (
+            SELECT p.meter_time, p.credit FROM primary_logs p
+            WHERE p.circuit_id = c.id AND p.credit IS NOT NULL AND NOT p.clock_ahead
+            ORDER BY p.meter_time DESC LIMIT 1
+        ) p
+        WHERE NOT c.is_main AND c.credit_as_of > p.meter_time AND c.credit > p.credit
+    ) s
+    WHERE s.surplus > 0
+"""
 
 
 @dataclass
@@ -188,14 +221,28 @@ def _notes(cursor: Any) -> list[str]:
             "{0} times a meter showed more credit than it was given, {1} in all",
         ),
         (
+            _UNSAID,
+            (
+                "{0} circuits show credit that their meter never said, {1} in all: look at circuit {2} "
+                "first"
+            ),
+        ),
+        (
+            _RISEN,
+            (
+                "{0} circuits show more credit than their last report and what they were given "
+                "since, {1} in all: look at circuit {2} first"
+            ),
+        ),
+        (
             "SELECT count(*), count(*) FROM circuits WHERE credit_estimated",
             "{0} circuits show an estimated credit: a meter confirmed without saying how much",
         ),
     ):
         cursor.execute(sql)
-        count, amount = cursor.fetchone()
+        count, *more = cursor.fetchone()
         if count:
-            notes.append(text.format(count, amount))
+            notes.append(text.format(count, *more))
     return notes
 
 

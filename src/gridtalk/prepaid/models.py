@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from gridtalk.core import clock, money
-from gridtalk.core.fields import money_field
+from gridtalk.core.fields import money_field, money_positive
 from gridtalk.grid.models import Circuit
 from gridtalk.users.models import User
 
@@ -86,7 +86,7 @@ class Token(models.Model):
                 name="tokens_state",
                 condition=Q(state__in=["new", "issued", "pending", "used", "sold", "void"]),
             ),
-            models.CheckConstraint(name="tokens_value", condition=Q(value__gt=0)),
+            models.CheckConstraint(name="tokens_value", condition=money_positive("value")),
             models.CheckConstraint(name="tokens_number", condition=Q(number__regex="^[0-9]+$")),
             models.CheckConstraint(
                 name="tokens_issued_to_device",
@@ -185,7 +185,23 @@ class LedgerEntry(models.Model):
     class Meta:
         db_table = "ledger_entries"
         constraints = [
-            models.CheckConstraint(name="ledger_entries_amount", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="ledger_entries_amount", condition=money_positive("amount")
+            ),
+            models.CheckConstraint(
+                name="ledger_entries_cause",
+                condition=Q(
+                    cause__in=[
+                        "token_issue",
+                        "redemption",
+                        "delivery",
+                        "consumption",
+                        "adjustment",
+                        "reversal",
+                        "token_void",
+                    ]
+                ),
+            ),
             models.CheckConstraint(
                 name="ledger_entries_two_accounts", condition=~Q(debit_account=F("credit_account"))
             ),

@@ -21,6 +21,8 @@ class LowCreditKind(AlertKind):
         if seen.credit is None or seen.credit <= 0:
             return Verdict.NOTHING
         if seen.threshold > 0:
+            if seen.credit == seen.threshold:
+                return Verdict.NOTHING
             return Verdict.RAISE if seen.credit < seen.threshold else Verdict.CLEAR
         rose = seen.credit_before is not None and seen.credit > seen.credit_before
         return Verdict.CLEAR if rose else Verdict.NOTHING

@@ -26,8 +26,15 @@ class Request:
     def account(self) -> Account:
         """The circuit's account; one is made for a circuit that never had any."""
         if self.circuit.account is None:
-            self.circuit.account = Account.objects.create(lang=self.lang)
-            self.circuit.save(update_fields=["account"])
+            # Two first texts at once make one account.
+            locked = Circuit.objects.select_for_update(of=("self",), no_key=True).select_related(
+                "account"
+            )
+            circuit = locked.get(pk=self.circuit.pk)
+            if circuit.account is None:
+                circuit.account = Account.objects.create(lang=self.lang)
+                circuit.save(update_fields=["account"])
+            self.circuit.account = circuit.account
         return self.circuit.account
 
     def answer(self, key: str, *, number: str = "", lang: str = "", **values: Any) -> None:

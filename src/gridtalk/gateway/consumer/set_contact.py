@@ -1,9 +1,13 @@
 """Change the account's phone number."""
 
+from datetime import timedelta
+
 from gridtalk.core import phones
 from gridtalk.core.errors import UserError
 from gridtalk.gateway.consumer.base import ConsumerCommand, Request
-from gridtalk.grid.services import account_phone_set, account_phone_wish
+from gridtalk.grid.services import account_phone_set, account_phone_wish, account_phone_wished
+
+ASKED_EVERY = timedelta(hours=1)
 
 
 class SetContact(ConsumerCommand):
@@ -28,8 +32,10 @@ class SetContact(ConsumerCommand):
             request.answer("contact_same", phone=phone)
             return "contact unchanged"
         if account.phone and sender != account.phone:
-            account_phone_wish(account=account, phone=phone, asked_by=sender)
-            request.answer("contact_ask", number=account.phone, phone=phone)
+            # Each question is a text that somebody pays: the same wish is asked once an hour.
+            if not account_phone_wished(account=account, phone=phone, within=ASKED_EVERY):
+                account_phone_wish(account=account, phone=phone, asked_by=sender)
+                request.answer("contact_ask", number=account.phone, phone=phone)
             request.answer("contact_waits")
             return "contact asked"
         old = account_phone_set(account=account, phone=phone)

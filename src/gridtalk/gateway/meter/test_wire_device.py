@@ -52,7 +52,8 @@ TEXTS = {
 def test_what_the_catalogues_meter_says(entry: dict[str, Any]) -> None:
     text = device_text(entry["feature"], tuple(entry["values"][:-1]))
     assert text == TEXTS.get(entry["label"], text)
-    assert not isinstance(wire.parse(text, wire.Limits(use_time_s=90_000)), wire.MeterError)
+    read = wire.parse(text, wire.Limits(use_time_s=90_000), device=True)
+    assert not isinstance(read, wire.MeterError)
 
 
 def test_each_feature_has_texts() -> None:
@@ -95,7 +96,7 @@ def pp(**changes: Any) -> wire.Reading:
 def test_a_meters_time(given_time: str, meant: datetime) -> None:
     assert pp(meter_time=given_time).meter_time == meant
     values = (given_time, *[Decimal(0)] * 9)
-    log = wire.parse(device_text("PcuLog-I", values))
+    log = wire.parse(device_text("PcuLog-I", values), device=True)
     assert isinstance(log, wire.PcuLog)
     assert log.meter_time == meant
 
@@ -140,7 +141,7 @@ def test_a_report(values: dict[str, Any], meant: dict[str, Any]) -> None:
 )
 def test_other_messages(feature: str, values: tuple[Any, ...], text: str) -> None:
     assert device_text(feature, values) == text
-    assert not isinstance(wire.parse(text), wire.MeterError)
+    assert not isinstance(wire.parse(text, device=True), wire.MeterError)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,8 @@ numbers = st.one_of(doubles, st.decimals(-(10**12), 10**12, places=4), st.intege
 )
 def test_any_double_survives_the_text(values: tuple[Any, ...], at: datetime) -> None:
     moment = at.replace(microsecond=0)
-    log = wire.parse(device_text("PcuLog-I", (f"{moment:%Y%m%d%H%M%S}", *values)))
+    text = device_text("PcuLog-I", (f"{moment:%Y%m%d%H%M%S}", *values))
+    log = wire.parse(text, device=True)
     assert log == wire.PcuLog(moment, tuple(v if v is None else Decimal(v) for v in values))
 
 
@@ -222,7 +224,13 @@ def test_anything_is_said_or_named(feature: str, data: st.DataObject) -> None:
 def test_a_value_that_is_not_measured_is_null_from_a_device_and_wrong_in_an_sms() -> None:
     text = device_text("PcuLog-I", ("26112312", None, *[Decimal(1)] * 7, None))
     assert text == "(pcu#2026112312#null,1,1,1,1,1,1,1)"
-    said = wire.parse(text, nulls=True)
+    said = wire.parse(text, device=True)
     assert isinstance(said, wire.PcuLog)
     assert said.values == (None, *[Decimal(1)] * 7, None)
+    assert isinstance(wire.parse(text), wire.MeterError)
+
+
+def test_no_power_unit_of_an_sms_tells_the_time_to_the_second() -> None:
+    text = "(pcu#20261123140509#1,1,1,1,1,1,1,1,25)"
+    assert isinstance(wire.parse(text, device=True), wire.PcuLog)
     assert isinstance(wire.parse(text), wire.MeterError)

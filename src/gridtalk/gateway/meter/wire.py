@@ -74,19 +74,19 @@ def looks_like_meter(text: str) -> bool:
     return bool(_ONLINE.match(text)) or ("=" in text and "job" in fields(text))
 
 
-def parse(text: str, limits: Limits = LIMITS, *, nulls: bool = False) -> MeterMessage:
+def parse(text: str, limits: Limits = LIMITS, *, device: bool = False) -> MeterMessage:
     """What a meter's text says; :class:`MeterError` where it says nothing that we understand.
 
     Never raises, whatever the text. Of a compressed message the good entries are kept and the bad
-    ones reported with their position. ``nulls``: a value of a power unit may be ``null``, as in the
-    texts that are made of what devices say (iottalk.md), and in no SMS.
+    ones reported with their position. ``device``: the text is made of what a device said
+    (iottalk.md): a value of its power unit may be ``null``, its time be told to the second.
     """
     text = text.strip()
     try:
         if _COMPRESSED.match(text):
             return wire_compressed.decode(_between_brackets(text), limits)
         if _PCU.match(text):
-            return _pcu(_between_brackets(text), nulls=nulls)
+            return _pcu(_between_brackets(text), device=device)
         if _ONLINE.match(text):
             return PowerOn()
         if "=" in text:
@@ -218,21 +218,22 @@ def _alert(found: dict[str, str], limits: Limits) -> Alert | PowerOn:
     )
 
 
-def _pcu(body: str, *, nulls: bool) -> PcuLog:
+def _pcu(body: str, *, device: bool) -> PcuLog:
     sections = body.split("#")
     if len(sections) != 3:
         raise Malformed(f"a pcu message has two “#”; this has {len(sections) - 1}")
     stamp = sections[1].strip()
-    if len(stamp) not in {8, 10, 14}:
+    # A device tells the time to the second; in a text that is no time of a power unit.
+    if len(stamp) not in ({8, 10, 14} if device else {8, 10}):
         raise Malformed(
-            f"the time {quoted(stamp)} of a pcu message is not yymmddHH, yyyymmddHH "
-            "or yyyymmddHHMMSS"
+            f"the time {quoted(stamp)} of a pcu message is not yymmddHH or yyyymmddHH"
+            + (", nor yyyymmddHHMMSS" if device else "")
         )
     texts = [text.strip() for text in sections[2].split(",")]
     if len(texts) not in {PCU_VALUES - 1, PCU_VALUES}:
         raise Malformed(f"a pcu message has 8 or 9 values; this has {len(texts)}")
     values = [
-        None if nulls and text == NULL else wire_types.number(f"value {n}", text)
+        None if device and text == NULL else wire_types.number(f"value {n}", text)
         for n, text in enumerate(texts[:8], start=1)
     ]
     last = texts[8] if len(texts) == PCU_VALUES else ""
