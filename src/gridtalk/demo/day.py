@@ -142,8 +142,6 @@ def _village_make(network: Network, server: Server, start: datetime, seed: int) 
         location="Kitobo island",
         latitude=Decimal("-0.4033"),
         longitude=Decimal("32.2933"),
-        battery_capacity=400,
-        panel_capacity=1400,
     )
 
 

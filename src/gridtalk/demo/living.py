@@ -93,8 +93,8 @@ def neighbours_make(
             location=place.name,
             latitude=Decimal(place.latitude),
             longitude=Decimal(place.longitude),
-            battery_capacity=400,
-            panel_capacity=1400,
+            battery_capacity=40,
+            panel_capacity=120,
         )
         history_write(phone=village.meter, row=village.row, until=now)
         villages.append(village)

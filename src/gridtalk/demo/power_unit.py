@@ -16,7 +16,7 @@ _NOON, _HALF_DAY = 12, 6
 _EFFICIENCY = 90
 #: The voltage of the panels by day, in tenths of a volt; the battery's is about 48 V.
 _PANEL_DECIVOLTS = 660
-_BATTERY_V = 48
+BATTERY_V = 48
 #: Of the battery's capacity so much is never used, in hundredths: it would wear out.
 _RESERVE = 20
 
@@ -28,9 +28,9 @@ class PowerUnit:
     ``stored_wh`` is what is in the battery; the three sums only ever grow, as in the reports.
     """
 
-    panel_w: int = 1400
-    capacity_wh: int = 19_200
-    stored_wh: int = 11_000
+    panel_w: int = 500
+    capacity_wh: int = 100 * BATTERY_V
+    stored_wh: int = 60 * BATTERY_V
     solar_wh: int = 0
     charged_wh: int = 0
     discharged_wh: int = 0
@@ -63,8 +63,8 @@ class PowerUnit:
             Decimal(self.discharged_wh).scaleb(-3),
             # 46 V where nothing is left, 52 V full, a little more while it is charged.
             Decimal(4600 + 6 * filled + (60 if self._in_wh else 0)).scaleb(-2),
-            Decimal(self._in_wh * 10 // _BATTERY_V).scaleb(-1),
-            Decimal(self._out_wh * 10 // _BATTERY_V).scaleb(-1),
+            Decimal(self._in_wh * 10 // BATTERY_V).scaleb(-1),
+            Decimal(self._out_wh * 10 // BATTERY_V).scaleb(-1),
             Decimal(sun * 100 // _PANEL_DECIVOLTS).scaleb(-1),
             Decimal(_PANEL_DECIVOLTS if sun else 0).scaleb(-1),
             Decimal(230 + sun // 20).scaleb(-1),

@@ -16,6 +16,7 @@ from gridtalk.demo.curves import HOUSEHOLD, Curve
 from gridtalk.demo.meter import Meter, MeterCircuit
 from gridtalk.demo.network import Gateway, Network
 from gridtalk.demo.people import MeterPhone, Person
+from gridtalk.demo.power_unit import BATTERY_V, PowerUnit
 from gridtalk.grid import models as grid
 from gridtalk.grid.services import meter_create
 from gridtalk.messaging.models import CommunicationInterface, IncomingMessage, Message
@@ -88,12 +89,15 @@ def village_make(
     low_credit: Decimal = Decimal(0),
     seed: int = 0,
     pcu_hours: int = 3,
+    battery_capacity: int = 100,
+    panel_capacity: int = 500,
     person: type[Person] = Person,
     **facts: Any,
 ) -> Village:
     """A meter with a circuit, an account and a phone for each plan; ``start`` is its local time.
 
-    ``pcu_hours``: how often its power unit reports. ``facts``: more of :func:`meter_create`.
+    ``pcu_hours``: how often its power unit reports; ``battery_capacity`` (Ah) and
+    ``panel_capacity`` (W) are its size. ``facts``: more of :func:`meter_create`.
     """
     row = meter_create(
         name=name,
@@ -103,6 +107,8 @@ def village_make(
         circuits=len(plans),
         knows_job_ids=knows_job_ids,
         low_credit_threshold=low_credit,
+        battery_capacity=battery_capacity,
+        panel_capacity=panel_capacity,
         **facts,
     )
     circuits: dict[str, MeterCircuit] = {}
@@ -134,6 +140,11 @@ def village_make(
         knows_job_ids=knows_job_ids,
         seed=seed,
         pcu_hours=pcu_hours,
+        power_unit=PowerUnit(
+            panel_w=panel_capacity,
+            capacity_wh=battery_capacity * BATTERY_V,
+            stored_wh=battery_capacity * BATTERY_V * 6 // 10,
+        ),
     )
     phone_of_meter = MeterPhone(network, meter, number=phone, gateway=gateway.number)
     return Village(row, phone_of_meter, people, interface, gateway)
