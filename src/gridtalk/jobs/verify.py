@@ -223,8 +223,8 @@ def _notes(cursor: Any) -> list[str]:
         (
             _UNSAID,
             (
-                "{0} circuits show credit that their meter never said, {1} in all: look at circuit {2} "
-                "first"
+                "{0} circuits show credit that their meter never said, {1} in all: look at "
+                "circuit {2} first"
             ),
         ),
         (
