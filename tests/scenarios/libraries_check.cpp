@@ -57,6 +57,10 @@ void energy() {
     must(pzem::frame({0xF8, 4, 0, 0, 0, 10}) ==
              pzem::Bytes({0xF8, 4, 0, 0, 0, 0x0A, 0x64, 0x64}),
          "the maker's own example of a request");
+    pzem::Pzem meter("/nowhere/tty");
+    meter.reset_energy();
+    must(meter.read().energy_wh == 0, "a simulated meter begins at zero, and again after a reset");
+    must(pzem::frame({0xF8, pzem::RESET_ENERGY}).size() == 4, "the request to reset has no data");
 }
 
 void pins() {

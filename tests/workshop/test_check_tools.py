@@ -48,6 +48,8 @@ def said(messages: tuple[Message, ...]) -> list[tuple[str, str, int]]:
         ("import twice", "import os\nimport os\nprint(os)", "passed", []),
         ("function twice", "def A(): pass\ndef A(): pass", "passed", [("warning", "code", 2)]),
         ("late NUL", "def A():\n    return '\x00'", "failed", [("error", "", 0)]),
+        ("a return alone", "# x\r    # y\ndef A():\n    return undefined", "failed",
+         [("error", "code", 3)]),
         ("coding", "# coding: nonsense", "failed", [("error", "", 0)]),
         ("never run", "import os\nos.kill(os.getppid(), 9)", "passed", []),
         ("exits", "raise SystemExit(9)", "passed", []),
@@ -98,6 +100,12 @@ def test_python_needs_no_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> None:
         ("unused", "inline void A() {\n  int y;\n}", "passed", [("warning", "code", 2)]),
         ("include", "#include <nowhere.h>", "failed", [("error", "code", 1)]),
         ("#error", "\n#error no", "failed", [("error", "code", 2)]),
+        (
+            "a return alone",
+            "// x\r// y\ninline int A() { return y; }",
+            "failed",
+            [("error", "code", 2)],
+        ),
     ],
 )
 def test_cxx(label: str, code: str, state: str, awaited: list[tuple[str, str, int]]) -> None:

@@ -11,7 +11,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from gridtalk.api import grid, jobs, messages, tokens
-from gridtalk.api.auth import KeyAuth
+from gridtalk.api.auth import KeyAuth, SessionAuth
 from gridtalk.api.devicetalk import devicetalk_add
 
 #: The most faults of one request that its answer names: a body can have a hundred thousand.
@@ -27,7 +27,7 @@ api = NinjaAPI(
     ),
     auth=KeyAuth(),
     docs_url=None,  # its pages load scripts from elsewhere; ours is below
-    openapi_url=None,  # only for who is signed in, below
+    openapi_url=None,  # ours is below
     urls_namespace="api",
 )
 api.add_router("", grid.router)
@@ -67,9 +67,9 @@ def _schema() -> dict[str, Any]:
     return dict(api.get_openapi_schema(path_prefix="/api/"))
 
 
-@require_safe
+@api.get("openapi.json", auth=[KeyAuth(), SessionAuth()], include_in_schema=False)
 def openapi(request: HttpRequest) -> HttpResponse:
-    """The OpenAPI description, for who is signed in."""
+    """The OpenAPI description, for who is signed in, and for programs with a key."""
     return JsonResponse(_schema())
 
 
@@ -115,7 +115,6 @@ def _opened(patterns: list[URLPattern | URLResolver]) -> list[URLPattern | URLRe
 _patterns, _app_name, _namespace = api.urls
 api_urls = (
     [
-        path("openapi.json", openapi, name="openapi"),
         path("docs", docs, name="docs"),
         *_opened(_patterns),
     ],

@@ -3,6 +3,7 @@
 Source: ``spec/devicetalk.md``, section 2.
 """
 
+import codecs
 import configparser
 import posixpath
 import re
@@ -27,6 +28,9 @@ OPTIONS = (
     ("lib", "example-dir"),
 )
 NAMES = "names"
+# As configparser reads them; a line that begins with a space goes on with the value before it.
+_HEADER = re.compile(r"\[(.+)\]")
+_OPTION = re.compile(r"([^\s#;=:\[][^=:]*?)\s*[=:]")
 #: The placeholders of a path, new and old, and the only ones.
 _PLACEHOLDERS = ("{device_name}", "{sa[device_name]}")
 _PLACEHOLDER = re.compile("|".join(map(re.escape, _PLACEHOLDERS)))
@@ -112,34 +116,28 @@ def config_read(tree: Tree, limits: Limits) -> tuple[Config | None, list[Problem
 
 
 def _options(tree: Tree, problems: list[Problem]) -> dict[tuple[str, str], str] | None:
-    """The values of all options; what is missing is added to problems.
+    """The values of all options; what is missing or cannot be read is added to problems.
 
-    None where the file cannot be read at all.
+    None where there is no such file.
     """
     if CONFIG not in tree:
         problems.append(Problem(CONFIG, "the file is missing; it must be at the top of the folder"))
         return None
-    # A value may hold % and ${}: interpolation is off.
-    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",))
+    text = tree[CONFIG].decode("utf-8-sig", "replace")
+    if text.encode() != tree[CONFIG].removeprefix(codecs.BOM_UTF8):
+        problems.append(Problem(CONFIG, "it must be UTF-8 text"))
+    # A value may hold % and ${}: interpolation is off. What stands twice we name ourselves, and all
+    # of it: the parser would end at the first.
+    parser = configparser.ConfigParser(
+        interpolation=None, inline_comment_prefixes=(";",), strict=False
+    )
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keeps IDF from idf
     try:
-        parser.read_string(tree[CONFIG].decode("utf-8-sig"), source=CONFIG)
-    except UnicodeDecodeError:
-        problems.append(Problem(CONFIG, "it must be UTF-8 text"))
-        return None
-    except configparser.MissingSectionHeaderError as error:
-        problems.append(
-            Problem(CONFIG, "an option stands before the first [section]", error.lineno)
-        )
-        return None
+        parser.read_string(_sections_only(text, problems), source=CONFIG)
     except configparser.ParsingError as error:
         # The lines that can be read were.
         cause = "this line is neither a [section] nor an option"
         problems += [Problem(CONFIG, cause, line) for line, _ in error.errors]
-    except configparser.Error as error:
-        cause = error.message.splitlines()[0]
-        problems.append(Problem(CONFIG, cause, getattr(error, "lineno", None) or 0))
-        return None
     values = {}
     for section, option in OPTIONS:
         value = _option(parser, section, option)
@@ -153,6 +151,30 @@ def _options(tree: Tree, problems: list[Problem]) -> dict[tuple[str, str], str] 
         if parser.has_section(section):
             values |= {(section, option): value.strip() for option, value in parser.items(section)}
     return values
+
+
+def _sections_only(text: str, problems: list[Problem]) -> str:
+    """The text with its lines before the first [section] left empty.
+
+    These are problems, and so is each section, and each option of a section, that stands twice.
+    """
+    lines, seen, section = text.split("\n"), set[tuple[str, str]](), ""
+    for number, line in enumerate(lines, 1):
+        header, option = _HEADER.match(line), _OPTION.match(line)
+        if header:
+            section = header[1]
+        elif not section and line.strip() and line.lstrip()[0] not in "#;":
+            problems.append(Problem(CONFIG, "it stands before the first [section]", number))
+            lines[number - 1] = ""
+        name, what = "", f"the section [{section}]"
+        if not header and option:
+            name, what = option[1].casefold(), f"the option {option[1]!r} of section [{section}]"
+        if not section or not (header or option):
+            continue
+        if (section, name) in seen:
+            problems.append(Problem(CONFIG, f"{what} stands twice", number))
+        seen.add((section, name))
+    return "\n".join(lines)
 
 
 def _option(parser: configparser.ConfigParser, section: str, option: str) -> str | None:

@@ -1,5 +1,6 @@
 """The database's rows as the values that the pure engine works on (``tree.py``)."""
 
+import posixpath
 from collections.abc import Iterable
 
 from django.conf import settings
@@ -26,6 +27,16 @@ def basic_file_load(basic_file: models.BasicFile) -> config.BasicFile:
         tree=files_read(basic_file.file_set.all()),
         limits=limits(),
     )
+
+
+def device_library_path(device: models.Device) -> str:
+    """The folder of a device's library, in the zips of its basic file; empty: the zip's root."""
+    row = device.basic_file.file_set.filter(file_path=config.CONFIG).first()
+    if row is None:
+        return ""
+    with row.open("rb") as file:
+        found, _ = config.config_read({config.CONFIG: file.read()}, limits())
+    return posixpath.dirname(found.out_path(found.safuncs, device.name)) if found else ""
 
 
 def df_type_load(df_type: models.DfType) -> tree.DfType:

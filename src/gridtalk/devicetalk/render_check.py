@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from gridtalk.devicetalk.config import Config
 from gridtalk.devicetalk.render_tokens import identifier
-from gridtalk.devicetalk.tree import Device, Feature, Problem
+from gridtalk.devicetalk.tree import Device, Feature, Problem, is_param_type
 
 #: ``<name>_library`` must fit the 100 characters of a library's name.
 DEVICE_NAME_CHARACTERS = 92
@@ -31,7 +31,27 @@ _WORDS: Mapping[str | None, frozenset[str]] = {
 
 def device_problems(device: Device, config: Config) -> list[Problem]:
     """Everything that is wrong with a device for a basic file; ``path`` names the part of it."""
-    return [*_settings(device), *_functions(device), *_features(device), *_names(device, config)]
+    return [
+        *_settings(device),
+        *_types(device),
+        *_functions(device),
+        *_features(device),
+        *_names(device, config),
+    ]
+
+
+def _types(device: Device) -> list[Problem]:
+    """Types of parameters that are no names: templates write them into the code."""
+    owners = [
+        *((f"function {one.name}", one.df_type) for one in device.functions),
+        *((f"device feature {one.name}", one.df_type) for one in device.features),
+    ]
+    return [
+        Problem(where, f"{text[:20]!r} is no type of a parameter; write for example int")
+        for where, df_type in owners
+        for text in dict.fromkeys(df_type.params)
+        if not is_param_type(text)
+    ]
 
 
 def _names(device: Device, config: Config) -> list[Problem]:

@@ -33,8 +33,8 @@ def function_context(
 
 
 def _sections(library_function: LibraryFunction | None) -> dict[str, str]:
-    fields = library_function.fields if library_function else {}
-    return {section: fields.get(section, "") for section in SECTIONS}
+    """Every section, empty where the function lacks it; an installation may have more than ours."""
+    return dict.fromkeys(SECTIONS, "") | dict(library_function.fields if library_function else {})
 
 
 def function_new(

@@ -1,6 +1,8 @@
 """Basic files: what is refused, all of it in one message."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridtalk.devicetalk.config import basic_file_read
 from gridtalk.devicetalk.testing_engine import CONFIG_INI, basic_file_with, tree_with
@@ -107,7 +109,9 @@ def test_missing_files_and_template_mistakes_together() -> None:
         ("address", "https://example.org/manual", "javascript:alert(1)", "whole address"),
         ("template as sa", "sa = sa.py", "sa = templates/idf.py.j2", "named as"),
         ("no section", "[manual]", "manual", "config.ini"),
-        ("twice", "[lib]", "[manual]\n[lib]", "config.ini, line"),
+        ("twice", "[lib]", "[manual]\n[lib]", "the section [manual] stands twice"),
+        ("an option twice", "root =", "Root = x\nroot =", "option 'root' of section [lib] stands"),
+        ("before all", "[templates]", "x = 1\n[templates]", "line 1: it stands before the first"),
     ],
 )
 def test_refused(label: str, old: str, new: str, awaited: str) -> None:
@@ -126,6 +130,38 @@ def test_not_utf_8_and_limits() -> None:
     assert "config.ini: it must be UTF-8 text" in text
     assert "6 files; at most 3" in text
     assert "at most 60 are taken" in text
+
+
+def test_a_fault_of_one_line_hides_no_other() -> None:
+    broken = (
+        b"before = all\n"
+        + CONFIG_INI.replace("[lib]", "[manual]\nurl = x\nurl = y\n[lib]").encode()
+        + b"\xff\n"
+    ).replace(b"example-dir = examples", b"")
+    tree = tree_with()
+    tree["config.ini"] = broken
+    del tree["templates/idf.py.j2"]
+    with pytest.raises(InvalidTree) as caught:
+        basic_file_read(name="x", language="Python", tree=tree)
+    text = str(caught.value)
+    for awaited in (
+        "line 1: it stands before the first [section]",
+        "it must be UTF-8 text",
+        "the section [manual] stands twice",
+        "the option 'url' of section [manual] stands twice",
+        "the option 'example-dir' of section [lib] is missing",
+        "IDF = templates/idf.py.j2: there is no such file",
+    ):
+        assert awaited in text
+    assert text.count("stands twice") == 3
+
+
+@given(st.text(st.sampled_from("[]ab=: ;#\n\t"), max_size=60))
+def test_any_text_is_a_configuration_or_refused_by_name(text: str) -> None:
+    tree = tree_with()
+    tree["config.ini"] = text.encode()
+    with pytest.raises(InvalidTree, match=r"config\.ini"):
+        basic_file_read(name="x", language="Python", tree=tree)
 
 
 def test_no_config_at_all() -> None:

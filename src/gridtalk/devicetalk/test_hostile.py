@@ -24,12 +24,13 @@ from gridtalk.devicetalk.tree import (
 from gridtalk.devicetalk.ziptree import folder_read, folder_write, zip_make
 
 PLACES = ("name", "device model", "address", "server", "function", "feature", "code", "variables",
-          "global variables")  # fmt: skip
+          "global variables", "parameter")  # fmt: skip
 SA = """name = {{ sa.device_name | pystr }}
 model = {{ da.device_model | pystr }}
 address = {{ da.device_addr | pystr }}
 {{ sa.global_variable_setup }}
 {% for f in functions %}{{ f.content }}
+{% endfor %}{% for one in idf.info + odf.info %}# {{ one.params.list | join(", ") }}
 {% endfor %}"""
 
 
@@ -40,6 +41,13 @@ def device_of(place: str, text: str) -> Device:
     if place == "function":
         named = replace(function, name=text)
         return replace(device, functions=(named,), features=(replace(feature, function=text),))
+    if place == "parameter":
+        df_type = replace(function.df_type, params=(text,))
+        return replace(
+            device,
+            functions=(replace(function, df_type=df_type),),
+            features=(replace(feature, df_type=df_type),),
+        )
     if place == "code":
         return replace(device, functions=(replace(function, code=(text, "    pass")),))
     if place in {"feature", "variables"}:
@@ -70,6 +78,7 @@ def test_a_text(label: str, place: str) -> None:
         assert rendered.problems[0].path, "refused, but not by name"
         assert place not in {"code", "variables", "global variables"} or "\ud800" in text
         return
+    assert place != "parameter" or text.isidentifier()
     sa = rendered.files["sa.py"].decode()
     assert "1337" not in sa, "7 * 191 was computed"
     assert "root:" not in sa, "a file of the server was read"

@@ -25,6 +25,7 @@ from gridtalk.devicetalk.testing import (
     draft,
     function_make,
     library_make,
+    library_of,
     spec_make,
     user_make,
 )
@@ -93,6 +94,20 @@ def test_an_update_takes_the_place(basic_file: models.BasicFile) -> None:
     assert basic_file.open("sa.py").read() == "new"
     assert basic_file.file_set.count() == len(BASIC_FILE) + 1
     assert engine.basic_file_load(basic_file).config.lib_root == "library/"
+
+
+def test_libraries_lie_where_the_basic_file_puts_them(basic_file: models.BasicFile) -> None:
+    """The seed: ``dir_path`` is relative to the root of the basic file."""
+    plain = library_make(basic_file, "dht")
+    device = device_make(basic_file, name="My dev")
+    pool = library_of(device)
+    assert (plain.dir_path, pool.dir_path) == ("library/dht", "library/My_dev_library")
+    paths = engine.device_render(device).files
+    assert any(path.startswith(f"{pool.dir_path}/") for path in paths)
+    config = BASIC_FILE["config.ini"].replace(b"root = library/", b"root = src/lib")
+    basic_file_make(**{"config.ini": config})
+    plain.refresh_from_db()
+    assert plain.dir_path == "src/lib/dht"
 
 
 def test_a_browsers_folder_name_is_taken_off() -> None:

@@ -63,6 +63,11 @@ class DfType:
     params: tuple[str, ...]
 
 
+def is_param_type(text: str) -> bool:
+    """Whether it can be the type of a parameter: a name, since templates write it into code."""
+    return text.isidentifier() and len(text) <= 20
+
+
 @dataclass(frozen=True, slots=True)
 class LibraryFunction:
     """An example function of a library. ``fields`` has every name of :data:`SECTIONS`."""

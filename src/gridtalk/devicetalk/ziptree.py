@@ -79,7 +79,7 @@ def folder_read(folder: Path, limits: Limits = LIMITS, *, ignore: Iterable[str] 
 def folder_write(files: Tree, folder: Path) -> None:
     """Write a tree into a folder, which must be new or empty; scripts may be executed.
 
-    Raises :class:`InvalidTree` where it is not empty or a path could leave it.
+    Raises :class:`InvalidTree` where it is not empty, cannot be written, or a path could leave it.
     """
     problems = _path_problems(files)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -108,10 +108,14 @@ def _write(files: Tree, folder: Path, problems: list[Problem]) -> None:
         raise InvalidTree("The files cannot be written:", tuple(problems))
     for path in sorted(files):
         target = folder.joinpath(*path.split("/"))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(files[path])
-        if files[path].startswith(b"#!"):
-            target.chmod(0o755)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(files[path])
+            if files[path].startswith(b"#!"):
+                target.chmod(0o755)
+        except OSError as error:
+            problem = Problem(str(target), error.strerror or "it cannot be written")
+            raise InvalidTree("The files cannot be written:", (problem,)) from error
 
 
 def file_replace(path: Path, content: bytes) -> None:

@@ -230,9 +230,12 @@ def test_a_body_that_is_no_json(admin: Program) -> None:
     assert answer.json()["error"]
 
 
-def test_the_description_is_for_who_is_signed_in(village: Village) -> None:
+def test_the_description_is_for_who_is_signed_in_and_for_programs(
+    village: Village, admin: Program
+) -> None:
     client = Client()
-    assert client.get("/api/openapi.json").status_code == 302
+    assert client.get("/api/openapi.json").status_code == 401
+    assert "/api/jobs" in admin.get("openapi.json").json()["paths"]
     assert client.get("/api/docs").status_code == 302
     client.force_login(village.viewer, backend="gridtalk.users.backends.NameBackend")
     paths = client.get("/api/openapi.json").json()["paths"]

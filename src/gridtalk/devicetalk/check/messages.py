@@ -1,7 +1,9 @@
 """What a compiler or linter said, told of the function and line that the user wrote. Pure."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from gridtalk.core.texts import storable
@@ -13,6 +15,7 @@ Part = Literal["code", "var_setup", "globals", ""]
 #: The most messages that are kept, and the characters of one.
 MOST_MESSAGES = 100
 LONGEST_TEXT = 1000
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,9 @@ def messages_map(
     The same thing is said once. ``own_only`` drops what is not about the user's own text.
     """
     spans = _global_spans(rendered, global_variables)
-    found = dict.fromkeys(_mapped(one, rendered.places, spans) for one in diagnostics)
+    found = dict.fromkeys(
+        _mapped(one, _edited_line(one, rendered), rendered.places, spans) for one in diagnostics
+    )
     kept = [message for message in found if message.part or not own_only]
     if len(kept) > MOST_MESSAGES:
         errors = [message for message in kept if message.severity == "error"]
@@ -86,12 +91,25 @@ def _fit(text: str) -> str:
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
 
 
+def _edited_line(one: Diagnostic, rendered: Rendered) -> int:
+    """The diagnostic's line as an editor counts them: by line feeds.
+
+    For compilers a carriage return alone ends a line too.
+    """
+    content = rendered.files.get(one.path, b"")
+    if b"\r" not in content:
+        return one.line
+    ends = islice(_LINE_END.finditer(content), max(0, one.line - 1))
+    return one.line - sum(end[0] == b"\r" for end in ends)
+
+
 def _mapped(
-    one: Diagnostic, places: Sequence[Place], spans: Iterable[tuple[str, int, int]]
+    one: Diagnostic, line: int, places: Sequence[Place], spans: Iterable[tuple[str, int, int]]
 ) -> Message:
+    """The diagnostic as a message; ``line`` is its line as an editor counts them."""
     plain = Message(one.severity, _fit(one.text), one.path, one.line, one.column)
     for place in places:
-        index = one.line - place.first_line
+        index = line - place.first_line
         if place.path == one.path and 0 <= index < len(place.origins):
             part, number = place.origins[index]
             return Message(
@@ -99,10 +117,10 @@ def _mapped(
                 place.function, place.df_name, part, number + 1,
             )  # fmt: skip
     for path, first_line, count in spans:
-        if path == one.path and first_line <= one.line < first_line + count:
+        if path == one.path and first_line <= line < first_line + count:
             return Message(
                 plain.severity, plain.text, plain.path, plain.line, plain.column,
-                part="globals", function_line=one.line - first_line + 1,
+                part="globals", function_line=line - first_line + 1,
             )  # fmt: skip
     return plain
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Concat
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotFound, UserError
@@ -83,7 +85,7 @@ def df_type_new(*, direction: str, params: Iterable[str]) -> DfType:
     if len(types) > MOST_PARAMS:
         raise UserError(f"a feature has {len(types)} parameters; at most {MOST_PARAMS}")
     for name in types:
-        if not isinstance(name, str) or not name.isidentifier() or len(name) > 20:
+        if not isinstance(name, str) or not tree.is_param_type(name):
             raise UserError(f"“{str(name)[:20]}” is no type of a parameter; write for example int")
     return DfType(df_type=direction, params=types)
 
@@ -120,7 +122,7 @@ def _basic_file_put(
 ) -> BasicFile:
     taken = files.upload_batch_take(user=user, batch_id=batch_id)
     _top_strip(taken)
-    render_sample.basic_file_check(
+    checked = render_sample.basic_file_check(
         name=name,
         language=language.name,
         tree=files.files_read(taken.values()),
@@ -132,6 +134,9 @@ def _basic_file_put(
         language=language, name=name, defaults={"updated_at": clock.now(), "dir_path": dir_path}
     )
     files.files_attach(files=taken.values(), owner=found)
+    # Its libraries lie where the new version puts them; device libraries, when they are saved next.
+    root = Value(checked.config.lib_root)
+    found.library_set.update(dir_path=Concat(root, "name"))
     audit(user=user, action="basic_file_put", target=f"basic file {language.name}/{name}")
     return found
 

@@ -12,6 +12,7 @@
 from django.db.models import Q, QuerySet
 
 from gridtalk.core import clock
+from gridtalk.devicetalk import engine
 from gridtalk.devicetalk.models import (
     Device,
     DeviceLibrary,
@@ -28,7 +29,7 @@ def device_library_make(device: Device) -> DeviceLibrary:
         user=device.user, basic_file=device.basic_file, name=device.library_name
     )
     library = DeviceLibrary.objects.select_for_update().get(pk=library.pk)
-    library.dir_path = library.name
+    library.dir_path = engine.device_library_path(device)
     library.global_var_setup = device.global_var_setup
     library.gvs_readonly_lines = device.gvs_readonly_lines
     library.updated_at = clock.now()

@@ -35,7 +35,14 @@ from gridtalk.devicetalk.models import (
 )
 from gridtalk.devicetalk.selectors import basic_file_get, selection_get
 from gridtalk.devicetalk.services.catalogue import df_type_get
-from gridtalk.devicetalk.services.device_spec import Chosen, DeviceSpec, Df, Use, plain_type
+from gridtalk.devicetalk.services.device_spec import (
+    Chosen,
+    DeviceSpec,
+    Df,
+    Use,
+    plain_problems,
+    plain_type,
+)
 from gridtalk.devicetalk.services.devices import DeviceSaved, device_save
 from gridtalk.devicetalk.services.devices_lock import device_lock
 from gridtalk.devicetalk.services.functions import (
@@ -166,6 +173,11 @@ def device_document_save(
     saving = _Saving(user, document, basic_file, device)
     spec = saving.spec_make()
     if saving.problems:
+        # A feature whose function there is not was named; it is not one without a function.
+        named = {part.name for part in document.features if part.function is not None}
+        told = [replace(df, in_use=df.in_use and not (df.name in named and not df.uses))
+                for df in spec.dfs]  # fmt: skip
+        saving.problems += plain_problems(replace(spec, dfs=tuple(told)))
         raise UserError(f"{document.name}: {'; '.join(saving.problems)}")
     return device_save(user=user, spec=spec, device=device)
 

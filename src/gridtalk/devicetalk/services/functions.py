@@ -24,6 +24,11 @@ from gridtalk.devicetalk.rights import is_administrator, visible
 from gridtalk.devicetalk.services.catalogue import name_check
 from gridtalk.devicetalk.services.devices_lock import device_lock, device_revise
 from gridtalk.devicetalk.services.functions_draft import Draft, lines_check, readonly_check
+from gridtalk.devicetalk.services.functions_fit import (
+    device_check,
+    joining_check,
+    library_function_check,
+)
 from gridtalk.devicetalk.services.history import function_version_add
 from gridtalk.users.models import User
 
@@ -86,8 +91,11 @@ def function_new(
     """What a new function begins as, by the basic file's template; nothing is stored.
 
     Its name is the given one, else ``<function>_<library>`` where it is made from a library's.
-    ``loaded`` is the basic file as the engine reads it, where the caller has it.
+    ``loaded`` is the basic file as the engine reads it, where the caller has it. Raises
+    :class:`UserError` where the library's function is for another basic file.
     """
+    if library_function is not None:
+        library_function_check(basic_file=basic_file, library_function=library_function)
     ref = engine.library_function_load(library_function) if library_function else None
     return render_function.function_new(
         basic_file=loaded or engine.basic_file_load(basic_file),
@@ -112,11 +120,14 @@ def function_create(
     """Store a function that began as :func:`function_new`, for the device where one is given.
 
     That saves the device (at the ``revision`` which the user began with): ``device.revision`` is
-    the new one afterwards. Raises :class:`UserError` where a read-only line was changed,
-    :class:`Conflict` where the device has a function of that name and type, and as
+    the new one afterwards. Raises :class:`UserError` where a read-only line was changed, or it is
+    of another basic file or of a library which the device did not choose; :class:`Conflict` where
+    the device has a function of that name and type; and as
     :func:`~gridtalk.devicetalk.services.devices_lock.device_lock`.
     """
     held = device and device_lock(user=user, device=device, revision=revision)
+    if held is not None:
+        device_check(device=held, basic_file=basic_file, library_function=library_function)
     name = name_check(draft.name, what="a function", longest=100)
     base = function_new(
         basic_file=basic_file,
@@ -218,7 +229,8 @@ def function_write(
 
     Raises :class:`FunctionShared` where several features of the device use it, the code changes and
     ``shared`` is ``ask``; ``all`` changes it for all; ``new`` (with a new name) makes a function
-    for ``df_id`` alone. Raises :class:`UserError` where a read-only line was changed,
+    for ``df_id`` alone. Raises :class:`UserError` where a read-only line was changed, or where it
+    cannot come into the device (:mod:`~gridtalk.devicetalk.services.functions_fit`),
     :class:`Conflict` where the device has another function of that name and type.
     """
     return _write(user, function, draft, device, df_id, shared)[0]
@@ -249,6 +261,8 @@ def _write(
         device_name_check(device, name, function.function_type_id, but=but)
     fresh = shared == "new" or _others_use(user, function, device)
     is_here = device is None or device.functions.filter(pk=function.pk).exists()
+    if device is not None and not is_here:
+        joining_check(device=device, function=function)
     if shared != "new" and is_here and [name, code, var_setup, readonly] == [
         function.name, function.code, function.var_setup, function.readonly_lines
     ]:  # fmt: skip

@@ -47,9 +47,10 @@ def _library_put(user: User | None, basic_file: BasicFile, batch_id: int) -> Lib
     taken = files.upload_batch_take(user=user, batch_id=batch_id)
     # Held until the commit: two uploads at once come one after the other.
     basic_file = BasicFile.objects.select_for_update().get(pk=basic_file.pk)
+    config = engine.basic_file_load(basic_file).config
     parsed = examples.library_read(
         tree=files.files_read(taken.values()),
-        example_dir=engine.basic_file_load(basic_file).config.example_dir,
+        example_dir=config.example_dir,
         limits=engine.limits(),
         sections=tuple(settings.LIBRARYFUNCTION_FIELDS),
     )
@@ -59,7 +60,7 @@ def _library_put(user: User | None, basic_file: BasicFile, batch_id: int) -> Lib
         library = Library(basic_file=basic_file, name=given.name, uploaded_by=user)
     else:
         library_owned_check(user, library)
-    library.dir_path = given.name
+    library.dir_path = config.lib_root + given.name
     library.global_var_setup = given.global_variables.text
     library.gvs_readonly_lines = list(given.global_variables.readonly_lines)
     library.updated_at = clock.now()

@@ -26,6 +26,7 @@ using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::uint8_t ANY_ADDRESS = 0xF8;
 constexpr std::uint8_t READ_INPUT = 0x04;
+constexpr std::uint8_t RESET_ENERGY = 0x42;
 constexpr std::uint8_t REGISTERS = 10;
 
 struct Reading {
@@ -103,21 +104,36 @@ class Pzem {
     Reading read() {
         if (line_ < 0) return simulated();
         const Bytes request = frame({address_, READ_INPUT, 0, 0, 0, REGISTERS});
+        return decode(ask(request, 3 + 2 * REGISTERS + 2), address_);
+    }
+
+    // Sets the meter's energy to zero; throws runtime_error where it does not confirm.
+    void reset_energy() {
+        if (line_ < 0) {
+            energy_wh_ = 0;
+            return;
+        }
+        const Bytes request = frame({address_, RESET_ENERGY});
+        if (ask(request, request.size()) != request)
+            throw std::runtime_error("the meter did not confirm the reset");
+    }
+
+  private:
+    // The meter's answer: so many bytes, or fewer where a second was not enough.
+    Bytes ask(const Bytes &request, size_t size) {
         tcflush(line_, TCIFLUSH);
         if (write(line_, request.data(), request.size()) != static_cast<ssize_t>(request.size()))
             throw std::runtime_error("the request could not be sent");
         Bytes answer;
         const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-        const size_t size = 3 + 2 * REGISTERS + 2;
         while (answer.size() < size && std::chrono::steady_clock::now() < end) {
-            std::uint8_t buffer[size];
-            const ssize_t count = ::read(line_, buffer, size - answer.size());
-            if (count > 0) answer.insert(answer.end(), buffer, buffer + count);
+            Bytes buffer(size - answer.size());
+            const ssize_t count = ::read(line_, buffer.data(), buffer.size());
+            if (count > 0) answer.insert(answer.end(), buffer.begin(), buffer.begin() + count);
         }
-        return decode(answer, address_);
+        return answer;
     }
 
-  private:
     // A household: more in the evening.
     Reading simulated() {
         const auto now = std::chrono::steady_clock::now();
