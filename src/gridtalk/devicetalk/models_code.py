@@ -127,7 +127,8 @@ class SaFunction(models.Model):
     """A function written in the workshop for features of one type.
 
     ``code`` and ``var_setup`` are lists of lines. ``library_ref`` is the library function that it
-    was made from; empty where there was none, or where its library no longer has it.
+    was made from; empty where there was none, or where its library no longer has it. In a device a
+    name is unique among the functions of one type: the seed joins functions by type and name.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -47,7 +47,8 @@ class File(models.Model):
     """A file, known by its path within its owner; its bytes lie in the storage under ``real_path``.
 
     Two files may have the same path where their owners differ: each has a name of its own in the
-    storage, its uuid.
+    storage, its uuid. Devices and device libraries own none so far: their code is made anew from
+    what they hold whenever it is asked for, so that no stored copy can be out of date.
     """
 
     id = models.BigAutoField(primary_key=True)
