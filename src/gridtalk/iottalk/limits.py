@@ -82,9 +82,13 @@ def registration_admit(*, source: str) -> None:
 
 
 def request_admit(*, address: str, source: str) -> None:
-    """One request of a v1 device from that IP address. Raises :class:`Wait`."""
+    """One request of a v1 device from that IP address. Raises :class:`Wait`.
+
+    Nothing is known of the caller's key yet: what others ask in the device's name, from elsewhere,
+    is not counted as the device's.
+    """
     for what, kind, name, rate in (
-        ("of this device", "device", address, settings.DEVICE_REQUESTS_PER_SECOND),
+        ("of this device", "device", f"{address} {source}", settings.DEVICE_REQUESTS_PER_SECOND),
         ("from this address", "source", source, settings.DEVICE_REQUESTS_PER_SECOND_OF_SOURCE),
     ):
         if seconds := _limiter.take(kind, name, rate=rate, burst=5 * rate):

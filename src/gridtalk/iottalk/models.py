@@ -29,7 +29,10 @@ class RegisteredDevice(models.Model):
     content hash that generated code carries in its profile. ``key_hash`` is the v1 password key's;
     ``key_epoch`` goes into the MQTT password, so that a larger one ends the old password.
     ``online`` is what MQTT and the last data say. Until ``barred_until`` it may not register: it
-    was thrown out. ``owner`` is somebody to ask: who saved it in the workshop, or bound it.
+    was thrown out. A meter's that asks to register without its key waits since
+    ``approval_wanted_at``; until ``approved_until`` that may be done, once, from the address that
+    asked (``approval_source``). ``owner`` is somebody to ask: who saved it in the workshop, or
+    bound it.
     """
 
     class Protocol(models.TextChoices):
@@ -64,6 +67,10 @@ class RegisteredDevice(models.Model):
     barred_until = models.DateTimeField(null=True, editable=False)
     approval_wanted_at = models.DateTimeField(null=True, editable=False)
     approved_until = models.DateTimeField(null=True, editable=False)
+    approval_source = models.CharField(max_length=64, blank=True, editable=False)
+
+    #: What an approval is made of, for whoever ends one.
+    APPROVAL_NONE = {"approval_wanted_at": None, "approved_until": None, "approval_source": ""}
 
     class Meta:
         db_table = "registered_devices"

@@ -61,9 +61,10 @@ def devices_waiting_count() -> int:
 
 
 def registered_device_state(device: RegisteredDevice) -> str:
-    """One of :data:`STATES`, or ``new`` where it registered and never spoke."""
-    if device.approval_wanted_at is not None:
-        return "waiting"
+    """``online``, ``offline`` or ``gone``, or ``new`` where it registered and never spoke.
+
+    Whether somebody waits for an approval of it is another question: it may be online meanwhile.
+    """
     if device.online:
         return "online"
     if device.deregistered_at is not None:

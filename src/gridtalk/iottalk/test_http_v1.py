@@ -24,7 +24,11 @@ from gridtalk.iottalk.models import (
     RegisteredFeature,
 )
 from gridtalk.iottalk.services import v1_data
-from gridtalk.iottalk.services.binding import meter_for_device_create
+from gridtalk.iottalk.services.binding import (
+    device_approve,
+    device_refuse,
+    meter_for_device_create,
+)
 from gridtalk.iottalk.services.sends import feature_send
 from gridtalk.iottalk.services.v1 import v1_devices_silent
 from gridtalk.jobs.credit import credit_add
@@ -32,6 +36,7 @@ from gridtalk.jobs.models import Job
 from gridtalk.messaging.interfaces.iottalk.wire import Heard
 from gridtalk.messaging.models import IncomingMessage, IoTtalkInterface
 from gridtalk.testing_village import Village, village_make
+from gridtalk.users.models import AuditEntry, User
 
 pytestmark = pytest.mark.django_db
 BASE = "/iottalk/v1"
@@ -54,12 +59,20 @@ class Board:
         } | profile
         self.client = Client(raise_request_exception=False)
 
-    def asks(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
+    def asks(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        source: str = "127.0.0.1",
+    ) -> Any:
         used = self.key if key is None else key
         raw = body if isinstance(body, bytes) else json.dumps(body) if body is not None else b""
         return self.client.generic(
             method, f"{BASE}/{path}", raw, "application/json",
-            headers={"password-key": used} if used else {},
+            headers={"password-key": used} if used else {}, REMOTE_ADDR=source,
         )  # fmt: skip
 
     def registers(self, **more: Any) -> Any:
@@ -365,12 +378,26 @@ def test_a_flood_of_one_device_waits_and_others_do_not(board: Board, settings: A
     assert other.pushes("Dummy_Sensor", 1).status_code == 200
 
 
+def test_a_flood_in_a_devices_name_from_elsewhere_does_not_silence_it(
+    board: Board, settings: Any
+) -> None:
+    settings.DEVICE_REQUESTS_PER_SECOND = 1
+    flood = [board.pushes("Dummy_Sensor", n, key="", source="192.0.2.9") for n in range(7)]
+    assert [answer.status_code for answer in flood] == [403] * 5 + [429] * 2
+    assert board.pushes("Dummy_Sensor", 1).status_code == 200
+
+
 # --- A meter's device ---------------------------------------------------------------------------
 
 
 @pytest.fixture
 def village(moment: time_machine.Traveller) -> Village:
     return village_make()
+
+
+@pytest.fixture
+def admin(village: Village) -> User:
+    return village.admin
 
 
 @pytest.fixture
@@ -453,8 +480,52 @@ def test_a_bound_device_needs_its_key_or_an_approval_to_register(meter: Board) -
     assert meter.registers(key="").status_code == 403
 
 
+def test_an_approval_is_for_who_asked(meter: Board, admin: User) -> None:
+    key = meter.key
+    assert meter.registers(key="", source="192.0.2.9").status_code == 403
+    assert device().approval_source == "192.0.2.9"
+    device_approve(device=device(), user=admin)
+    assert meter.registers(key="", source="192.0.2.10").status_code == 403
+    assert meter.key == key
+    assert device().approval_source == "192.0.2.9"
+    assert meter.registers(key="", source="192.0.2.9").status_code == 200
+    assert meter.key != key
+    assert device().approval_source == ""
+
+
+def test_with_its_key_the_device_ends_what_somebody_else_asked_for(
+    meter: Board, admin: User
+) -> None:
+    key = meter.key
+    assert meter.registers(key="", source="192.0.2.9").status_code == 403
+    assert meter.registers().status_code == 200
+    assert device().approval_wanted_at is None
+    assert meter.registers(key="", source="192.0.2.9").status_code == 403
+    device_approve(device=device(), user=admin)
+    # The device itself comes first: the approval was a mistake.
+    assert meter.registers().status_code == 200
+    assert meter.registers(key="", source="192.0.2.9").status_code == 403
+    assert meter.key == key
+    assert meter.pushes("Alert-I", [CID, "md", "a1"]).status_code == 200
+
+
+def test_who_asked_can_be_kept_out(meter: Board, admin: User) -> None:
+    assert meter.registers(key="", source="192.0.2.9").status_code == 403
+    device_refuse(device=device(), user=admin)
+    found = device()
+    assert (found.approval_wanted_at, found.approved_until, found.approval_source) == (
+        None, None, "",
+    )  # fmt: skip
+    with pytest.raises(Conflict, match="does not wait"):
+        device_refuse(device=found, user=admin)
+    assert AuditEntry.objects.get(action="device_refuse").data == {"from": "192.0.2.9"}
+    assert meter.registers().status_code == 200
+
+
 def test_an_approval_ends(meter: Board, moment: time_machine.Traveller) -> None:
-    RegisteredDevice.objects.update(approved_until=clock.now() + timedelta(hours=1))
+    RegisteredDevice.objects.update(
+        approved_until=clock.now() + timedelta(hours=1), approval_source="127.0.0.1"
+    )
     moment.shift(3601)
     assert meter.registers(key="").status_code == 403
 

@@ -56,6 +56,7 @@ urlpatterns = [
     path("devices/<int:device_id>/plug", devices.device_plug, name="device-plug"),
     path("devices/<int:device_id>/free", devices.device_free, name="device-free"),
     path("devices/<int:device_id>/let-in", devices.device_let_in, name="device-let-in"),
+    path("devices/<int:device_id>/keep-out", devices.device_keep_out, name="device-keep-out"),
     path("devices/<int:device_id>/remove", devices.device_remove, name="device-remove"),
     path("messages", messages.messages, name="messages"),
     path("messages/send", messages.message_send, name="message-send"),

@@ -196,6 +196,7 @@ ACTIONS: dict[str, Text] = {
     "device_approve": _("let a device register again"),
     "device_bind": _("made a device a meter"),
     "device_delete": _("deleted a device of the workshop"),
+    "device_refuse": _("kept out who had not a device's key"),
     "device_forget": _("forgot a device"),
     "device_library_delete": _("deleted a device library"),
     "device_model_delete": _("deleted a device model"),

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict, NotFound, UserError
-from gridtalk.core.events import device_topic, events_notify, meter_topic
+from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify, meter_topic
 from gridtalk.grid.models import Meter
 from gridtalk.grid.services import meter_change_note, meter_create
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice, RegisteredFeature
@@ -126,8 +126,7 @@ def device_bind(
     meter.save(update_fields=["communication_interface", "device_address", "knows_job_ids"])
     device.meter = meter
     device.owner = device.owner or user
-    device.approval_wanted_at = device.approved_until = None
-    device.save(update_fields=["meter", "owner", "approval_wanted_at", "approved_until"])
+    device.save(update_fields=["meter", "owner", *_approval_end(device)])
     meter_outputs_clear(device=device)
     job_messages_redirect(meter=meter)
     _told(device, meter, user, kind=DeviceEvent.Kind.BOUND, action="device_bind")
@@ -176,7 +175,7 @@ def device_unbind(
         meter.device_address = None
     meter.save(update_fields=["communication_interface", "device_address", "knows_job_ids"])
     device.meter = None
-    device.save(update_fields=["meter"])
+    device.save(update_fields=["meter", *_approval_end(device)])
     job_messages_redirect(meter=meter)
     _told(device, meter, user, kind=DeviceEvent.Kind.UNBOUND, action="device_unbind")
     return meter
@@ -214,14 +213,11 @@ def meter_for_device_create(
 
 @transaction.atomic
 def device_approve(*, device: RegisteredDevice, user: User | None) -> RegisteredDevice:
-    """Let a bound device register again without its key, within an hour. Needs ``GRID``.
+    """Let a bound device register again without its key, within an hour, from where it asked.
 
-    Raises :class:`Conflict` where it did not ask.
+    Needs ``GRID``. Raises :class:`Conflict` where it did not ask.
     """
-    device_change_check(user=user)
-    device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
-    if device.approval_wanted_at is None:
-        raise Conflict("device “%(device)s” does not wait for an approval", device=device.name)
+    device = _asking(device, user)
     device.approval_wanted_at = None
     device.approved_until = clock.now() + APPROVAL_LASTS
     device.save(update_fields=["approval_wanted_at", "approved_until"])
@@ -229,6 +225,38 @@ def device_approve(*, device: RegisteredDevice, user: User | None) -> Registered
     audit.audit(user=user, action="device_approve", target=f"device {device.handle}")
     events_notify([device_topic(device.pk)])
     return device
+
+
+@transaction.atomic
+def device_refuse(*, device: RegisteredDevice, user: User | None) -> RegisteredDevice:
+    """Who asked to register as a bound device without its key is not that device. Needs ``GRID``.
+
+    The device goes on as it was. Raises :class:`Conflict` where nobody asked.
+    """
+    device = _asking(device, user)
+    source = device.approval_source
+    device.save(update_fields=_approval_end(device))
+    event_add(kind=DeviceEvent.Kind.REFUSED, device=device, source=source, text=_by(user))
+    audit.audit(
+        user=user, action="device_refuse", target=f"device {device.handle}", data={"from": source}
+    )
+    events_notify([device_topic(device.pk), DEVICES_TOPIC])
+    return device
+
+
+def _asking(device: RegisteredDevice, user: User | None) -> RegisteredDevice:
+    device_change_check(user=user)
+    device = RegisteredDevice.objects.select_for_update(no_key=True).get(pk=device.pk)
+    if device.approval_wanted_at is None:
+        raise Conflict("device “%(device)s” does not wait for an approval", device=device.name)
+    return device
+
+
+def _approval_end(device: RegisteredDevice) -> list[str]:
+    """Take an approval, and the wish for one, off the device; the names of what was set."""
+    for name, value in RegisteredDevice.APPROVAL_NONE.items():
+        setattr(device, name, value)
+    return list(RegisteredDevice.APPROVAL_NONE)
 
 
 def _meter_locked(meter: Meter) -> Meter:

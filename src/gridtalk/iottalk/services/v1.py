@@ -74,8 +74,9 @@ def v1_device_register(*, registration: Registration, key: str, source: str) -> 
     """Store a registration. One that shows its key keeps it, any other gets a new one.
 
     A device that is a meter's needs its key, or an operator's approval, which serves for one
-    registration: else :class:`ApprovalAwaited`, after noting that it waits; all that it had goes on
-    working.
+    registration from the address that asked for it: else :class:`ApprovalAwaited`, after noting
+    that it waits; all that it had goes on working. Once the key was shown, whoever asked without it
+    was somebody else: then neither the wish nor an approval stays.
     """
     refused = None
     with transaction.atomic():
@@ -85,14 +86,14 @@ def v1_device_register(*, registration: Registration, key: str, source: str) -> 
             .first()
         )
         has_key = known is not None and secrets.key_matches(key, known.key_hash)
-        if known is not None and known.meter_id is not None and not has_key:
-            if known.approved_until is None or known.approved_until < clock.now():
+        if known is not None and known.meter_id is not None:
+            if has_key or _is_approved(known, source):
+                RegisteredDevice.objects.filter(pk=known.pk).update(
+                    **RegisteredDevice.APPROVAL_NONE
+                )
+            else:
                 refused = known
                 _approval_want(known, source)
-            else:
-                RegisteredDevice.objects.filter(pk=known.pk).update(
-                    approval_wanted_at=None, approved_until=None
-                )
         if refused is None:
             key = key if has_key else secrets.key_new()
             device = device_register(
@@ -109,10 +110,21 @@ def v1_device_register(*, registration: Registration, key: str, source: str) -> 
     return Admitted(device, key)
 
 
+def _approval_holds(device: RegisteredDevice) -> bool:
+    return device.approved_until is not None and device.approved_until >= clock.now()
+
+
+def _is_approved(device: RegisteredDevice, source: str) -> bool:
+    return _approval_holds(device) and device.approval_source == source[:64]
+
+
 def _approval_want(device: RegisteredDevice, source: str) -> None:
-    if device.approval_wanted_at is not None:
+    # Who asks later, from elsewhere, takes neither the place nor the approval of who asked first.
+    if device.approval_wanted_at is not None or _approval_holds(device):
         return
-    RegisteredDevice.objects.filter(pk=device.pk).update(approval_wanted_at=clock.now())
+    RegisteredDevice.objects.filter(pk=device.pk).update(
+        approval_wanted_at=clock.now(), approved_until=None, approval_source=source[:64]
+    )
     event_add(
         kind=DeviceEvent.Kind.REFUSED, device=device, source=source,
         text="wants to register again without its password-key: approve of it, if it is the meter",

@@ -23,7 +23,7 @@ POST_ONLY = {
     "alert-seen", "interface-key", "interface-activity", "user-group", "user-activity",
     "user-password", "user-key-add", "api-key-end", "phone-say", "phone-card",
     "device-send", "device-bind", "device-meter-add", "device-plug", "device-free",
-    "device-let-in", "device-remove",
+    "device-let-in", "device-keep-out", "device-remove",
 }  # fmt: skip
 NAMES = [str(pattern.name) for pattern in urls.urlpatterns]
 MOST_QUERIES = 24

@@ -258,6 +258,26 @@ def test_an_approval(village: Village, admin: Client, viewer: Client) -> None:
     assert village.device.approved_until is not None
 
 
+def test_who_asks_in_a_meters_name_is_shown_beside_its_state_and_kept_out(
+    village: Village, admin: Client, viewer: Client
+) -> None:
+    page = f"/devices/{village.device.pk}"
+    assert admin.post(f"{page}/keep-out").status_code == 409
+    RegisteredDevice.objects.filter(pk=village.device.pk).update(
+        approval_wanted_at=clock.now(), approval_source="192.0.2.9", online=True
+    )
+    for text in (admin.get(page), admin.get("/devices")):
+        shown = text.content.decode()
+        assert "waits for an approval" in shown
+        assert "online" in shown
+    shown = admin.get(page).content.decode()
+    assert "from 192.0.2.9" in shown
+    assert "The device itself is online meanwhile." in shown
+    assert "keep it out" not in viewer.get(page).content.decode()
+    assert admin.post(f"{page}/keep-out").status_code == 302
+    assert "waits for an approval" not in admin.get(page).content.decode()
+
+
 def test_who_waits_for_an_approval_is_first_and_on_the_overview(
     village: Village, admin: Client
 ) -> None:

@@ -27,6 +27,7 @@ from gridtalk.iottalk.services.binding import (
     device_approve,
     device_bind,
     device_features_missing,
+    device_refuse,
     device_unbind,
     meter_for_device_create,
 )
@@ -225,6 +226,16 @@ def device_let_in(request: HttpRequest, device_id: int) -> HttpResponse:
     found = _device(device_id)
     device_approve(device=found, user=signed_in(request))
     messages.success(request, _("%(name)s may register again now.") % {"name": found.name})
+    return redirect("web:device", found.pk)
+
+
+@require_POST
+@requires(Permission.GRID)
+def device_keep_out(request: HttpRequest, device_id: int) -> HttpResponse:
+    """Who asked to register without the device's key is somebody else."""
+    found = _device(device_id)
+    device_refuse(device=found, user=signed_in(request))
+    messages.success(request, _("%(name)s goes on with its key.") % {"name": found.name})
     return redirect("web:device", found.pk)
 
 
