@@ -349,6 +349,10 @@ DEVICE_KEYLESS_MODELS = _list("GRIDTALK_DEVICE_KEYLESS_MODELS", "")
 DEVICE_V1_SILENCE = timedelta(seconds=_number("GRIDTALK_DEVICE_V1_SILENCE_SECONDS", 90))
 #: Devices without a meter that left, or were silent, for so long are forgotten.
 DEVICE_FORGOTTEN_AFTER = timedelta(days=_number("GRIDTALK_DEVICE_FORGOTTEN_DAYS", 30))
+#: Those that never said anything after they registered are forgotten after so much less.
+DEVICE_SILENT_FORGOTTEN_AFTER = timedelta(hours=1)
+#: So many devices that are no meter's may be registered: anyone may register one.
+DEVICES_UNBOUND_MOST = _number("GRIDTALK_DEVICES_UNBOUND_MOST", 20_000)
 #: Limits of one compressed entry.
 METER_USE_TIME_MAX_S = 86_400
 METER_WATTHOURS_MAX = "999999.9"

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,12 @@ class BrokerPlan:
         return self.kind is not Kind.NONE
 
 
-def broker_plan(folder: Path, *, host: str, port: int, wanted: bool) -> BrokerPlan:
+def broker_plan(
+    folder: Path, *, host: str, port: int, wanted: bool, taken: Collection[int] = ()
+) -> BrokerPlan:
     """Choose the broker, check its port, write its files, and tell the children by environment.
 
+    ``taken`` are ports that are ours already, where nobody listens yet.
     :class:`SetupError` where the settings contradict each other or the port is taken.
     """
     url = os.environ.get("GRIDTALK_MQTT_URL", "").strip()
@@ -65,7 +69,7 @@ def broker_plan(folder: Path, *, host: str, port: int, wanted: bool) -> BrokerPl
             "messages now and then. It is for the demo and for development only; on Debian: "
             "apt-get install mosquitto",
         )
-    server_port = _port_above(port)
+    server_port = _port_above(port, taken)
     os.environ["GRIDTALK_MQTT_SERVER_PORT"] = str(server_port)
     broker = PrivateBroker(
         folder,
@@ -116,9 +120,11 @@ def _port_check(host: str, port: int) -> None:
         ) from error
 
 
-def _port_above(port: int) -> int:
+def _port_above(port: int, taken: Collection[int]) -> int:
     """A free loopback port, close above that one if there is one."""
     for candidate in (*range(port + 1, min(port + 1 + _PORTS_ABOVE, 65_536)), 0):
+        if candidate in taken:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

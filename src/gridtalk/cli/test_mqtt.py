@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gridtalk.cli import mqtt
+from gridtalk.cli.up import ports_differ
 from gridtalk.core.errors import SetupError
 from gridtalk.iottalk import credentials
 from gridtalk.iottalk.broker import kinds
@@ -69,6 +70,21 @@ def test_a_private_mosquitto(tmp_path: Path, bound: list[int]) -> None:
     assert "listener 1883 127.0.0.1" in text
     assert "listener 1885 127.0.0.1" in text
     assert (tmp_path / "broker" / "passwd").exists()
+
+
+@pytest.mark.enable_socket
+def test_the_servers_own_port_is_none_that_is_ours_already(
+    tmp_path: Path, bound: list[int]
+) -> None:
+    bound.append(1885)
+    mqtt.broker_plan(tmp_path, host="127.0.0.1", port=1883, wanted=True, taken=[8000, 1884])
+    assert told()["GRIDTALK_MQTT_SERVER_PORT"] == "1886"
+
+
+def test_two_options_with_one_port() -> None:
+    ports_differ({"--port": 8000, "--iottalk-v1-port": 9999, "--mqtt-port": 1883})
+    with pytest.raises(SetupError, match="--port and --iottalk-v2-port are both 8000"):
+        ports_differ({"--port": 8000, "--iottalk-v1-port": 9999, "--iottalk-v2-port": 8000})
 
 
 @pytest.mark.enable_socket

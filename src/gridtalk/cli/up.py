@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -97,15 +98,24 @@ def up(
         _end_leftovers(folder)
         named = (("v1", iottalk_v1_port), ("v2", iottalk_v2_port))
         roots = tuple((version, root) for version, root in named if root)
-        for listening in (port, *(root for _, root in roots)):
-            port_check(host, listening)
+        ports = {"--port": port, **{f"--iottalk-{version}-port": root for version, root in roots}}
+        for option, listening in ports.items():
+            port_check(host, listening, option=option)
+        with_mqtt = ports if no_devices else {**ports, "--mqtt-port": mqtt_port}
+        ports_differ(with_mqtt)
         public_address_set(host, port)
         server = None if environment.database_url() else EmbeddedPostgres(folder)
         if server is None:
             environment.database_check(environment.database_url())
         else:
             server.check()
-        broker = mqtt.broker_plan(folder, host=mqtt_host, port=mqtt_port, wanted=not no_devices)
+        broker = mqtt.broker_plan(
+            folder,
+            host=mqtt_host,
+            port=mqtt_port,
+            wanted=not no_devices,
+            taken=ports.values(),
+        )
         lock.sign("up", public_url=os.environ["GRIDTALK_PUBLIC_URL"])
         if server is not None:
             if not server.pgdata.exists():
@@ -281,6 +291,15 @@ def address(host: str, port: int) -> str:
     """The address for a browser on this machine."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  no bind
     return f"http://{f'[{shown}]' if ':' in shown and '[' not in shown else shown}:{port}/"
+
+
+def ports_differ(ports: Mapping[str, int]) -> None:
+    """:class:`SetupError` where two options name one port: two servers would share it."""
+    named: dict[int, str] = {}
+    for option, port in ports.items():
+        if other := named.get(port):
+            raise SetupError(f"{other} and {option} are both {port}; give each a port of its own")
+        named[port] = option
 
 
 def port_check(

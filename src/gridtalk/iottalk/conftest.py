@@ -5,14 +5,17 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from gridtalk.iottalk import limits
+from gridtalk.iottalk.services.registration import unbound_forget
 
 
 @pytest.fixture(autouse=True)
 def fresh_limits() -> Iterator[None]:
     """Each test begins with full buckets."""
     limits.forget()
+    unbound_forget()
     yield
     limits.forget()
+    unbound_forget()
 
 
 @pytest.fixture

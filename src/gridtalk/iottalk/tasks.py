@@ -25,7 +25,7 @@ def silent(timestamp: int) -> None:  # noqa: ARG001  the clock's tick, which pro
     v1_devices_silent(listening_since=_STARTED_AT)
 
 
-@app.periodic(cron="23 4 * * *")
+@app.periodic(cron="23 * * * *")
 @app.task(name="gridtalk.iottalk.forget", queueing_lock="gridtalk.iottalk.forget")
 def forget(timestamp: int) -> None:  # noqa: ARG001
     """Forget the devices that nobody will miss."""

@@ -12,6 +12,7 @@ from gridtalk.core.errors import PeerError
 from gridtalk.core.models import SystemLog
 from gridtalk.iottalk import credentials, http_v2, topics
 from gridtalk.iottalk.models import DeviceEvent, RegisteredDevice
+from gridtalk.iottalk.services.registration import unbound_forget
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("admitted", "ended")]
 BASE = "/iottalk/v2"
@@ -154,6 +155,19 @@ def test_a_flood_of_nonsense_writes_one_line() -> None:
     for _ in range(20):
         put(body=b"{")
     assert DeviceEvent.objects.count() == 1
+
+
+def test_there_is_an_end_to_devices_that_are_nobodys(settings: Any) -> None:
+    settings.DEVICES_UNBOUND_MOST = 2
+    addresses = [str(uuid4()) for _ in range(3)]
+    answers = [put(address) for address in addresses]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert "GRIDTALK_DEVICES_UNBOUND_MOST" in answers[2].json()["reason"]
+    assert put(addresses[0]).status_code == 200, "who is known goes on"
+    assert RegisteredDevice.objects.count() == 2
+    unbound_forget()
+    RegisteredDevice.objects.filter(address=addresses[1]).delete()
+    assert put(addresses[2]).status_code == 200
 
 
 def test_a_flood_of_registrations_waits(settings: Any) -> None:

@@ -3,10 +3,12 @@
 Who is forgotten is let into the broker no more, and ends there what it has; it may register anew.
 """
 
+from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Q
 
 from gridtalk.core import clock
 from gridtalk.core.errors import Conflict
@@ -18,6 +20,8 @@ from gridtalk.iottalk.services.binding import device_change_check
 from gridtalk.users import audit
 from gridtalk.users.models import User
 
+#: Seen so soon after its registration is seen by its registration alone.
+AT_ONCE = timedelta(minutes=1)
 #: Devices deleted at once, each with its features and its log.
 BATCH = 500
 
@@ -25,12 +29,22 @@ BATCH = 500
 def devices_forget() -> int:
     """Delete devices without a meter that left, or were silent, ``DEVICE_FORGOTTEN_AFTER`` ago.
 
-    Their samples go with the retention of samples. Returns how many devices were deleted.
+    Those that only ever registered, and said nothing, go after ``DEVICE_SILENT_FORGOTTEN_AFTER``:
+    whoever registers invented ones fills neither the table nor the broker's users. Samples go with
+    their retention. Returns how many devices were deleted.
     """
-    before = clock.now() - settings.DEVICE_FORGOTTEN_AFTER
+    now = clock.now()
+    before, lately = (
+        now - settings.DEVICE_FORGOTTEN_AFTER,
+        now - settings.DEVICE_SILENT_FORGOTTEN_AFTER,
+    )
+    silent = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=F("registered_at") + AT_ONCE)
     old = RegisteredDevice.objects.filter(
-        meter__isnull=True, online=False, registered_at__lt=before
-    ).exclude(last_seen_at__gte=before)
+        (Q(registered_at__lt=before) & ~Q(last_seen_at__gte=before))
+        | (Q(registered_at__lt=lately, last_data_at__isnull=True) & silent),
+        meter__isnull=True,
+        online=False,
+    )
     count = 0
     while found := list(old.order_by("pk").values_list("pk", "shard", "handle")[:BATCH]):
         ids = [device_id for device_id, _, _ in found]

@@ -1,5 +1,6 @@
 """A device registers, registers again, and leaves: rows of both protocols."""
 
+import time
 import uuid
 import zlib
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
 
 from gridtalk.core import clock
-from gridtalk.core.errors import Conflict, NotFound
+from gridtalk.core.errors import Conflict, NotFound, TooMany
 from gridtalk.core.events import DEVICES_TOPIC, device_topic, events_notify
 from gridtalk.iottalk.limits import Wait
 from gridtalk.iottalk.models import (
@@ -53,10 +54,13 @@ def device_register(
     In a transaction of its own where there is none. ``source`` is the caller's IP address;
     ``key_hash`` is the new v1 key's, None to keep what there is. Who may register under this
     address is the caller's question. Raises :class:`Wait` for a device that was thrown out a
-    moment ago.
+    moment ago, :class:`TooMany` for a new one where there are too many that are no meter's.
     """
     with transaction.atomic():
-        device = _locked(registration) or _new(registration)
+        device = _locked(registration)
+        if device is None:
+            _room_check()
+            device = _new(registration)
         _check_bar(device)
         created, left_before = device.pk is None, device.deregistered_at
         _fill(device, registration)
@@ -77,6 +81,39 @@ def device_register(
         notice_send(notice=Notice.REGISTERED, shard=device.shard, device_id=device.pk)
         events_notify([device_topic(device.pk), DEVICES_TOPIC])
     return Registered(device, created)
+
+
+class _Unbound:
+    """How many devices are no meter's, counted now and then: a new one need not wait for that."""
+
+    lasts_s = 5.0
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._until, self._count = 0.0, 0
+
+    def one_more(self) -> int:
+        if time.monotonic() >= self._until:
+            self._count = RegisteredDevice.objects.filter(meter__isnull=True).count()
+            self._until = time.monotonic() + self.lasts_s
+        self._count += 1
+        return self._count
+
+
+_unbound = _Unbound()
+#: Forget what was counted; for tests.
+unbound_forget = _unbound.forget
+
+
+def _room_check() -> None:
+    if _unbound.one_more() > settings.DEVICES_UNBOUND_MOST:
+        raise TooMany(
+            f"{settings.DEVICES_UNBOUND_MOST} devices that are no meter's are registered, and no "
+            "more are taken: come again later (operators: forget some, or raise "
+            "GRIDTALK_DEVICES_UNBOUND_MOST)"
+        )
 
 
 def device_deregister(*, device: RegisteredDevice, rev: uuid.UUID | None, source: str = "") -> None:

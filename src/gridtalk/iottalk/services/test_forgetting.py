@@ -26,18 +26,26 @@ def test_only_what_nobody_misses_is_forgotten(ended: list[str]) -> None:
         "silent": {"registered_at": long_ago, "last_seen_at": long_ago},
         "online": {"registered_at": long_ago, "last_seen_at": long_ago, "online": True},
         "seen": {"registered_at": long_ago, "last_seen_at": lately},
-        "new": {"registered_at": lately},
+        "said something": {"registered_at": lately, "last_data_at": lately},
+        "stayed a while": {"registered_at": lately, "last_seen_at": lately + timedelta(minutes=2)},
+        "registered and no more": {"registered_at": lately},
+        "seen by registering": {
+            "registered_at": lately,
+            "last_seen_at": lately + timedelta(seconds=1),
+        },
+        "new": {"registered_at": now - timedelta(minutes=50)},
         "a meter's": {"registered_at": long_ago, "meter": meter},
     }.items():
         device = RegisteredDevice.objects.create(
             protocol="v2", address=address, handle=address, shard=0, name=address, **values
         )
         event_add(kind=DeviceEvent.Kind.REGISTERED, device=device)
-    assert devices_forget() == 2
+    assert devices_forget() == 4
     left = set(RegisteredDevice.objects.values_list("address", flat=True))
-    assert left == {"online", "seen", "new", "a meter's"}
-    assert DeviceEvent.objects.count() == 4
-    assert sorted(ended) == ["gone", "silent"], "the broker lets them in no more"
+    assert left == {"online", "seen", "said something", "stayed a while", "new", "a meter's"}
+    assert DeviceEvent.objects.count() == 6
+    gone = ["gone", "registered and no more", "seen by registering", "silent"]
+    assert sorted(ended) == gone, "the broker lets them in no more"
     assert devices_forget() == 0
 
 
