@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -42,6 +43,8 @@ _PORT = click.IntRange(0, 65535)
               help="Address for Gridtalk's own processes; keep devices away from it.")  # fmt: skip
 @click.option("--server-port", default=1884, show_default=True, type=_PORT,
               help="Port for Gridtalk's own processes.")  # fmt: skip
+@click.option("--server-tls", is_flag=True,
+              help="Gridtalk's own processes use TLS, too, with the same certificate.")  # fmt: skip
 @click.option("--pid-file", type=click.Path(path_type=Path, dir_okay=False),
               help="Where Mosquitto writes its process id.")  # fmt: skip
 @click.option("--watch", is_flag=True,
@@ -58,22 +61,25 @@ def broker_config(
     tls_port: int,
     server_host: str,
     server_port: int,
+    server_tls: bool,
     pid_file: Path | None,
     watch: bool,
 ) -> None:
     """Write the configuration, access rules and passwords of a Mosquitto of your own."""
     if (tls_cert is None) != (tls_key is None):
         raise SetupError("--tls-cert and --tls-key belong together; give both or none")
+    if server_tls and tls_cert is None:
+        raise SetupError("--server-tls needs --tls-cert and --tls-key")
     listeners = [Listener(port, host)] if port else []
+    server = Listener(server_port, server_host, for_devices=False)
     if tls_cert is not None and tls_key is not None:
-        listeners.append(
-            Listener(
-                tls_port, host, certificate=str(tls_cert.absolute()), key=str(tls_key.absolute())
-            )
-        )
+        certificate, key = str(tls_cert.absolute()), str(tls_key.absolute())
+        listeners.append(Listener(tls_port, host, certificate=certificate, key=key))
+        if server_tls:
+            server = replace(server, certificate=certificate, key=key)
     if not listeners:
         raise SetupError("no device could connect: give --port, or --tls-cert and --tls-key")
-    listeners.append(Listener(server_port, server_host, for_devices=False))
+    listeners.append(server)
     if len({listener.port for listener in listeners}) < len(listeners):
         raise SetupError("--port, --tls-port and --server-port must differ")
     with environment.database(data_dir(), role="broker-config"):
@@ -84,7 +90,7 @@ def broker_config(
         files = _Files(out.absolute(), pid_file.absolute() if pid_file else None)
         files.write_rules(listeners)
         files.write_passwords()
-        _tell(files, server_host, server_port)
+        _tell(files, server)
         if watch:
             click.echo("watching for new devices; Ctrl-C ends it")
             _watch(files)
@@ -163,11 +169,18 @@ def _server() -> tuple[str, str]:
     return credentials.SERVER_USER, credentials.server_password()
 
 
-def _tell(files: _Files, host: str, port: int) -> None:
+def _tell(files: _Files, server: Listener) -> None:
     user, password = quote(files.username, safe=""), quote(files.password, safe="")
     click.echo(f"written: mosquitto.conf, acl and passwd in {files.folder}")
     click.echo(f"start it with: mosquitto -c {files.folder / 'mosquitto.conf'}")
-    click.echo(f"for Gridtalk: GRIDTALK_MQTT_URL=mqtt://{user}:{password}@{host}:{port}")
+    scheme, place = "mqtts" if server.certificate else "mqtt", f"{server.host}:{server.port}"
+    click.echo(f"for Gridtalk: GRIDTALK_MQTT_URL={scheme}://{user}:{password}@{place}")
+    if not server.certificate and server.host not in {"localhost", "127.0.0.1", "::1"}:
+        click.echo(
+            f"Gridtalk's password goes to {server.host} as it is: add --server-tls, or keep that "
+            "network closed to others",
+            err=True,
+        )
 
 
 def _watch(files: _Files) -> None:

@@ -62,6 +62,8 @@ class Session:
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         if answer.get("username"):
             client.username_pw_set(answer["username"], answer.get("password"))
+        if answer["url"].get("scheme") == "mqtts":
+            client.tls_set()
         client.will_set(self._control_in, self._state("offline"), EXACTLY_ONCE, retain=True)
         client.reconnect_delay_set(1, 30)
         # The callbacks run in paho's thread: they only hand over what came.

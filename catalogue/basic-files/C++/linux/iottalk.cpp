@@ -114,6 +114,7 @@ class Session {
         revision_ = answer.at("rev");
         const std::string host = answer.at("url").at("host");
         const int port = answer.at("url").at("port");
+        const bool has_tls = answer.at("url").value("scheme", "mqtt") == "mqtts";
         client_ = mosquitto_new(nullptr, true, this);
         if (!client_) throw std::runtime_error("libmosquitto does not start");
         try {
@@ -122,6 +123,8 @@ class Session {
                 const std::string password = answer.value("password", "");
                 check(mosquitto_username_pw_set(client_, user.c_str(), password.c_str()));
             }
+            // The system's certificates; SSL_CERT_FILE names others.
+            if (has_tls) check(mosquitto_int_option(client_, MOSQ_OPT_TLS_USE_OS_CERTS, 1));
             const std::string will = state("offline");
             check(mosquitto_will_set(client_, control_in_.c_str(), static_cast<int>(will.size()),
                                      will.data(), EXACTLY_ONCE, true));
