@@ -5,7 +5,7 @@ device and say how.
 """
 
 import pytest
-from tests.devices.village import DeviceVillage, device_village, v1_village
+from tests.devices.village import DeviceVillage, v1_village, v2_village
 
 from gridtalk.alerts.models import Alert
 from gridtalk.gateway import test_loop as over_sms
@@ -21,10 +21,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(params=["v2", "v1"])
-def village(db: None, request: pytest.FixtureRequest) -> DeviceVillage:
-    """v2 at the functions that its MQTT side calls, v1 over HTTP."""
+def village(
+    db: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> DeviceVillage:
+    """v2 by the bytes that go over MQTT, v1 over HTTP; both register as devices do."""
     limits.forget()
-    return device_village() if request.param == "v2" else v1_village()
+    return v2_village(monkeypatch) if request.param == "v2" else v1_village()
 
 
 def test_all_stories_are_played() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from django.test import Client
 
 from gridtalk.core import clock
@@ -17,12 +18,16 @@ from gridtalk.gateway.conftest import METER_PHONE, Village
 from gridtalk.gateway.inbound import handle_waiting
 from gridtalk.gateway.meter import wire
 from gridtalk.grid.models import Circuit, Meter
+from gridtalk.iottalk import topics
 from gridtalk.iottalk.models import RegisteredDevice
+from gridtalk.iottalk.mqtt.notes import Notes
+from gridtalk.iottalk.mqtt.storing import Arrived, Batch, Storing
 from gridtalk.iottalk.services.binding import meter_for_device_create
 from gridtalk.iottalk.services.jobs_out import device_jobs_sent, device_jobs_take
 from gridtalk.iottalk.services.testing_meters import IDFS, ODFS, device_make
 from gridtalk.iottalk.voice import devices_said
 from gridtalk.iottalk.wire_json import json_text
+from gridtalk.iottalk.wire_mqtt import data_write
 from gridtalk.jobs.models import JobMessage
 from gridtalk.messaging.interfaces.iottalk.wire import Said
 from gridtalk.messaging.models import IncomingMessage, IoTtalkInterface, KannelInterface
@@ -71,6 +76,38 @@ class DeviceVillage(Village):
             assert word != "cr" or f"&amt={amount.normalize():f}" in text
             texts.append(text)
         return texts
+
+
+@dataclass
+class V2Village(DeviceVillage):
+    """Its device speaks IoTtalk v2: what it says comes as bytes on its topics, and goes the way of
+    what a broker brings; jobs and acknowledgements are the bytes that the broker would get.
+    """
+
+    storing: Storing = field(default_factory=lambda: Storing(Notes()))
+
+    def topic(self, name: str) -> str:
+        """The topic that CONNECT named for the feature."""
+        feature = self.device.features.get(name=name)
+        make = topics.idf if feature.kind == "idf" else topics.odf
+        return make(self.device.shard, self.device.handle, feature.number)
+
+    def speak(self, feature: str, values: list[Any], *, known: bool) -> str:
+        topic = topics.read(self.topic(feature))
+        assert topic is not None
+        # JSON has no tuples: clients write a list of values.
+        raw = json_text(values).encode()
+        batch = Batch([Arrived(topic, raw, clock.now().timestamp())])
+        self.storing.store(batch)
+        ((where, said),) = batch.acknowledgements
+        assert where == self.topic("Ack-O")
+        (reference,) = json.loads(said)
+        return str(reference)
+
+    def take_jobs(self) -> list[list[Any]]:
+        taken = device_jobs_take(handles=[self.device.handle])
+        device_jobs_sent(taken=taken)
+        return [json.loads(data_write(job.values), parse_float=Decimal) for job in taken]
 
 
 @dataclass
@@ -125,6 +162,30 @@ def device_village() -> DeviceVillage:
     sms = _interfaces()
     device = device_make()
     return DeviceVillage(interface=sms, meter=_meter(device), device=device)
+
+
+def v2_village(monkeypatch: pytest.MonkeyPatch) -> V2Village:
+    """The same with a device that registers over HTTP and takes its features' topics.
+
+    What a broker does is not needed: it lets everybody in.
+    """
+    monkeypatch.setattr("gridtalk.iottalk.http_v2.credentials_admit", lambda **_: None)
+    sms = _interfaces()
+    answer = Client().put(
+        "/iottalk/v2/6e2d5b7c-7c21-4f54-bb0e-1b4ad4c1d0f2",
+        {
+            "idf_list": [[name, [None]] for name in IDFS],
+            "odf_list": [[name, [None]] for name in ODFS],
+            "accept_protos": ["mqtt"],
+            "profile": {"model": "PrepaidMeter"},
+        },
+        content_type="application/json",
+    )
+    assert answer.status_code == 200, answer.content
+    device = RegisteredDevice.objects.get(handle=answer.json()["username"])
+    device.features.update(state="ok")
+    RegisteredDevice.objects.filter(pk=device.pk).update(online=True)
+    return V2Village(interface=sms, meter=_meter(device), device=device)
 
 
 def v1_village() -> V1Village:
