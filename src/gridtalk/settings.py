@@ -361,11 +361,16 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "short": {"class": "gridtalk.core.logs.ShortHandler", "formatter": "line"},
+    },
     "root": {"handlers": ["console"], "level": os.environ.get("GRIDTALK_LOG_LEVEL", "WARNING")},
     "loggers": {
         # The URL of an inbound request carries the interface's key: requests are not logged.
         "django.request": {"level": "CRITICAL"},
+        # A device with a wrong address asks again and again: a line each time, no traceback.
+        "django.security.DisallowedHost": {"handlers": ["short"], "propagate": False},
         # It writes the URLs of providers, which hold passwords, into its warnings.
         "urllib3": {"level": "CRITICAL"},
     },

@@ -113,6 +113,7 @@ class Workshop:
     def _make(self, wanted: Wanted, number: int) -> None:
         command = self._command(wanted)
         if command is None:
+            self.tell(f"{wanted.name} is left out: it needs g++ and make on this machine")
             return
         device = self._saved(wanted)
         folder = self.folder / f"device-{device.pk}"
