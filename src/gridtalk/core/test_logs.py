@@ -8,7 +8,8 @@ from gridtalk.core.logs import ShortHandler
 
 def test_a_line_has_no_traceback() -> None:
     out = io.StringIO()
-    log = logging.Logger("test")
+    log = logging.getLogger("gridtalk.core.test_logs")
+    log.propagate = False
     log.addHandler(ShortHandler(out))
     try:
         raise ValueError("inside")
