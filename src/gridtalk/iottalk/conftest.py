@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
+import time_machine
 
 from gridtalk.iottalk import limits
 from gridtalk.iottalk.services.registration import unbound_forget
+from gridtalk.iottalk.testing_v1 import BEGAN, DUMMY, Board
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +43,16 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for place in ("http_v2", "services.forgetting"):
         monkeypatch.setattr(f"gridtalk.iottalk.{place}.credentials_end", end)
     return handles
+
+
+@pytest.fixture
+def moment() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(BEGAN, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def board(moment: time_machine.Traveller) -> Board:
+    made = Board(*DUMMY)
+    assert made.registers().status_code == 200
+    return made
