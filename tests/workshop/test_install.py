@@ -9,7 +9,8 @@ from django.db import transaction
 from gridtalk.devicetalk import device_file, engine, models
 from gridtalk.devicetalk.device_file_schema import DeviceDocument
 from gridtalk.devicetalk.services.catalogue_install import catalogue_install
-from gridtalk.devicetalk.services.documents import device_document, device_document_save
+from gridtalk.devicetalk.services.documents import device_document_save
+from gridtalk.devicetalk.services.documents_read import device_document
 from gridtalk.devicetalk.testing import user_make
 
 pytestmark = pytest.mark.django_db

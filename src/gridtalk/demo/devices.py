@@ -29,7 +29,8 @@ from gridtalk.devicetalk.device_file import catalogue_folder
 from gridtalk.devicetalk.device_file_schema import DaPart, GlobalVariablesPart
 from gridtalk.devicetalk.models import Device
 from gridtalk.devicetalk.services.catalogue_install import catalogue_install
-from gridtalk.devicetalk.services.documents import device_document, device_document_save
+from gridtalk.devicetalk.services.documents import device_document_save
+from gridtalk.devicetalk.services.documents_read import device_document
 from gridtalk.devicetalk.ziptree import files_write
 from gridtalk.grid.models import Account
 from gridtalk.iottalk.models import RegisteredDevice

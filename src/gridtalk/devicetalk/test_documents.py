@@ -14,7 +14,8 @@ from gridtalk.devicetalk.device_file_schema import (
     UsePart,
 )
 from gridtalk.devicetalk.services import devices
-from gridtalk.devicetalk.services.documents import device_document, device_document_save
+from gridtalk.devicetalk.services.documents import device_document_save
+from gridtalk.devicetalk.services.documents_read import device_document
 from gridtalk.devicetalk.testing import (
     basic_file_make,
     df_make,

@@ -10,7 +10,8 @@ from gridtalk.devicetalk.device_file_schema import DeviceDocument
 from gridtalk.devicetalk.services import devices, functions
 from gridtalk.devicetalk.services.device_spec import Df, Use, spec_of
 from gridtalk.devicetalk.services.devices_lock import DeviceChanged
-from gridtalk.devicetalk.services.documents import device_document, device_document_save
+from gridtalk.devicetalk.services.documents import device_document_save
+from gridtalk.devicetalk.services.documents_read import device_document
 from gridtalk.devicetalk.services.functions import function_save
 from gridtalk.devicetalk.services.history import device_version_list, function_version_list
 from gridtalk.devicetalk.testing import (

@@ -10,7 +10,8 @@ from gridtalk.devicetalk import engine, models, selectors
 from gridtalk.devicetalk.services import devices
 from gridtalk.devicetalk.services.device_restore import device_restore
 from gridtalk.devicetalk.services.device_spec import Chosen, DeviceSpec, libraries_of, spec_of
-from gridtalk.devicetalk.services.documents import device_document, device_document_save
+from gridtalk.devicetalk.services.documents import device_document_save
+from gridtalk.devicetalk.services.documents_read import device_document
 from gridtalk.devicetalk.services.history import device_version_list
 from gridtalk.devicetalk.testing import (
     basic_file_make,

@@ -13,7 +13,7 @@ from gridtalk.devicetalk.device_file_schema import DeviceDocument
 from gridtalk.devicetalk.engine import project_load
 from gridtalk.devicetalk.models import Device, DeviceVersion
 from gridtalk.devicetalk.rights import may_know_address
-from gridtalk.devicetalk.services.documents import device_document
+from gridtalk.devicetalk.services.documents_read import device_document
 from gridtalk.devicetalk.services.history import device_version_list
 from gridtalk.users.models import User
 
@@ -26,7 +26,7 @@ def device_address_get(*, user: User | None, device: Device) -> str:
 def device_document_take(
     *, user: User | None, device: Device, flat: bool = False
 ) -> DeviceDocument:
-    """The device's document (:func:`~gridtalk.devicetalk.services.documents.device_document`).
+    """The device's document (:func:`~gridtalk.devicetalk.services.documents_read.device_document`).
 
     For who may not change the device it has an address of its own, each time another.
     """
