@@ -5,8 +5,9 @@
 
 import json
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +49,7 @@ _FILE_CHARACTERS = 5_000_000
 #: The parameter types of a device model's DFs, by name and direction.
 KnownTypes = dict[tuple[str, Direction], list[str]]
 _Model = TypeVar("_Model", bound=BaseModel)
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,24 +109,30 @@ def project_make(document: DeviceDocument, catalogue: Path, base: Path) -> Proje
     place = document.basic_file
     folder = _folder("basic file", place, catalogue / "basic-files" / _part(language), base)
     basic_file = basic_file_load(folder, language)
-    libraries: list[Library] = []
-    notes: list[Problem] = []
-    for named in document.libraries:
-        if isinstance(named, DeviceLibraryName):
-            raise UserError(
-                f"library {named.device_library!r}: device libraries are kept by a server alone; "
-                "fetch the device with its libraries flattened (GET device/<id>?flat=true)"
-            )
-        folder = _folder("library", named, catalogue / "libraries" / _part(language), base)
-        parsed = library_load(folder, basic_file)
-        libraries.append(parsed.library)
-        notes += parsed.notes
-    functions = tuple(_function(part, basic_file, libraries) for part in document.functions)
+    faults = _Faults()
+    shelf = catalogue / "libraries" / _part(language)
+    parsed = [
+        faults.keep(partial(_library, named, basic_file, shelf, base))
+        for named in document.libraries
+    ]
+    libraries = [one.library for one in parsed if one is not None]
+    notes = [note for one in parsed if one is not None for note in one.notes]
+    # What else is wrong with a function of a library that is not there, nobody can know.
+    known = {library.name for library in libraries}
+    judged = [
+        part
+        for part in document.functions
+        if None not in parsed or part.library_ref is None or part.library_ref.library in known
+    ]
+    made = [faults.keep(partial(_function, part, basic_file, libraries)) for part in judged]
+    functions = tuple(one for one in made if one is not None)
+    features = faults.keep(partial(_features, document, functions, catalogue, faults))
+    faults.end()
     part = document.global_variables
     device = Device(
         name=document.name,
         device_model=document.device_model,
-        features=_features(document, functions, catalogue),
+        features=features or (),
         functions=functions,
         global_variables=(
             globals_merge(GlobalVariables(), libraries)
@@ -136,6 +144,46 @@ def project_make(document: DeviceDocument, catalogue: Path, base: Path) -> Proje
         push_interval_s=document.da.push_interval_s,
     )
     return Project(device, basic_file, tuple(libraries), tuple(notes))
+
+
+class _Faults:
+    """What is wrong here and there in a document, to be said at once."""
+
+    def __init__(self) -> None:
+        self._found: list[UserError] = []
+
+    def keep(self, make: Callable[[], _Made]) -> _Made | None:
+        """What is made, or None and its fault."""
+        try:
+            return make()
+        except UserError as error:
+            self._found.append(error)
+            return None
+
+    def end(self) -> None:
+        """Raise what was found: one fault as it is, more as :class:`InvalidTree`."""
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            problems = [
+                problem
+                for error in self._found
+                for problem in (
+                    error.problems if isinstance(error, InvalidTree) else [Problem("", str(error))]
+                )
+            ]
+            raise InvalidTree("The device cannot be made:", tuple(problems))
+
+
+def _library(
+    named: str | Folder | DeviceLibraryName, basic_file: BasicFile, shelf: Path, base: Path
+) -> ParsedLibrary:
+    if isinstance(named, DeviceLibraryName):
+        raise UserError(
+            f"library {named.device_library!r}: device libraries are kept by a server alone; "
+            "fetch the device with its libraries flattened (GET device/<id>?flat=true)"
+        )
+    return library_load(_folder("library", named, shelf, base), basic_file)
 
 
 def basic_file_load(folder: Path, language: str) -> BasicFile:
@@ -260,16 +308,24 @@ def _function(
 
 
 def _features(
-    document: DeviceDocument, functions: tuple[SaFunction, ...], catalogue: Path
+    document: DeviceDocument,
+    functions: tuple[SaFunction, ...],
+    catalogue: Path,
+    faults: _Faults,
 ) -> tuple[Feature, ...]:
-    """The document's DFs, then those of the device model that it does not mention, unused."""
+    """The document's DFs, then those of the device model that it does not mention, unused.
+
+    One whose type nobody tells is left out, and a fault.
+    """
     model = device_model_load(catalogue, document.device_model)
     known: KnownTypes = {(x.name, x.type): x.params for x in (model.features if model else ())}
     by_key = {(function.df_type, function.name): function for function in functions}
     features = []
     mentioned = set()
     for part in document.features:
-        df_type = feature_type(part, known, document.device_model)
+        df_type = faults.keep(partial(feature_type, part, known, document.device_model))
+        if df_type is None:
+            continue
         mentioned.add((part.name, df_type.direction))
         function = by_key.get((df_type, part.function or ""))
         setup = part.var_setup

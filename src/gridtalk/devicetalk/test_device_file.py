@@ -24,7 +24,7 @@ from gridtalk.devicetalk.device_file import (
 )
 from gridtalk.devicetalk.render_function import function_new
 from gridtalk.devicetalk.testing_engine import tree_with
-from gridtalk.devicetalk.tree import DfType
+from gridtalk.devicetalk.tree import DfType, InvalidTree
 from gridtalk.devicetalk.ziptree import folder_write
 
 CATALOGUE = catalogue_folder()
@@ -202,3 +202,30 @@ def test_what_is_not_mentioned_comes_from_the_model() -> None:
 def test_no_catalogue(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="is no catalogue"):
         catalogue_folder(tmp_path)
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    document = {
+        "name": "box",
+        "device_model": "Nowhere",
+        "language": "Python",
+        "basic_file": "iottalk-py",
+        "libraries": ["nope", "dummy", {"device_library": "x_library"}, "nada"],
+        "functions": [
+            {"name": f"of {name}", "type": "idf", "library_ref": {"library": name, "function": "f"}}
+            for name in ("nope", "dummy")
+        ],
+        "features": [{"name": "A"}, {"name": "B", "type": "idf"}],
+    }
+    path = tmp_path / "device.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(InvalidTree, match="cannot be made") as caught:
+        project_read(path, catalogue_folder())
+    text = str(caught.value)
+    for awaited in (
+        "no library 'nope'", "'x_library': device libraries", "no library 'nada'",
+        "function of dummy: library 'dummy' has no function 'f'", "device feature A:",
+        "device feature B:",
+    ):  # fmt: skip
+        assert awaited in text
+    assert "of nope" not in text, "what else is wrong with it nobody can know"
