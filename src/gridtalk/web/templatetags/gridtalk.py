@@ -22,6 +22,8 @@ register = template.Library()
 
 #: An en dash: there is nothing to show.
 NOTHING = "\N{EN DASH}"
+#: Between a number and its unit.
+NARROW = "\N{NARROW NO-BREAK SPACE}"
 #: Of a text that a device says, so many characters are shown.
 LONGEST_VALUE = 120
 _UNKNOWN = Word("?", "question", "warn")
@@ -176,7 +178,7 @@ def uptime(value: Uptime | None) -> SafeString | str:
     }
     # Rounded down: 100 % is every hour.
     percent = number_format(int(value.share * 100), 0)
-    return format_html('<span title="{}">{}\N{NARROW NO-BREAK SPACE}%</span>', hours, percent)
+    return format_html('<span title="{}">{}{}%</span>', hours, percent, NARROW)
 
 
 @register.filter
@@ -184,17 +186,9 @@ def duration(seconds: float) -> str:
     """Seconds as hours and minutes; what is under a minute, as seconds."""
     whole = int(seconds)
     if whole < 60:
-        return f"{whole}\N{NARROW NO-BREAK SPACE}s"
+        return f"{whole}{NARROW}s"
     hours, rest = divmod(whole // 60, 60)
-    spans = [f"{hours}\N{NARROW NO-BREAK SPACE}h"] if hours else []
-    return " ".join(
-        [
-            *spans,
-            f"{rest:02d}\N{NARROW NO-BREAK SPACE}min"
-            if hours
-            else f"{rest}\N{NARROW NO-BREAK SPACE}min",
-        ]
-    )
+    return f"{hours}{NARROW}h {rest:02d}{NARROW}min" if hours else f"{rest}{NARROW}min"
 
 
 @register.filter

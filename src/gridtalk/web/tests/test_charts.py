@@ -19,6 +19,7 @@ from gridtalk.telemetry.services import pcu_log_insert
 from gridtalk.telemetry.testing import log_make
 from gridtalk.testing_village import Village
 from gridtalk.web import frontend, series
+from gridtalk.web.templatetags.gridtalk import duration
 from gridtalk.web.words import STATES
 
 
@@ -161,3 +162,12 @@ def test_every_icon_of_a_page_is_in_the_sprite() -> None:
         for pair in re.findall(r'{% icon "(\w+)"|picture="(\w+)"', path.read_text()):
             wanted |= {name for name in pair if name}
     assert wanted - has == set()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h 00 min"),
+     (86_400, "24 h 00 min")],
+)  # fmt: skip
+def test_a_time_in_use(seconds: float, shown: str) -> None:
+    assert duration(seconds).replace("\N{NARROW NO-BREAK SPACE}", " ") == shown
