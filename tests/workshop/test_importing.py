@@ -31,7 +31,8 @@ pytestmark = [
     pytest.mark.enable_socket,
     pytest.mark.allow_hosts(["127.0.0.1", "localhost"]),
 ]
-PLANTBOX = (Path(__file__).parent / "fixtures" / "iottalk" / "plantbox.json").read_bytes()
+FIXTURES = Path(importing.__file__).parents[1] / "fixtures" / "iottalk"
+PLANTBOX = (FIXTURES / "plantbox.json").read_bytes()
 
 
 def answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
