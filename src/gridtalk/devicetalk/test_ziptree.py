@@ -138,3 +138,10 @@ def test_links_and_pipes_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(folder / "real")
     with pytest.raises(InvalidTree, match="no folder"):
         folder_write({"x": b""}, tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InvalidTree, match="cannot be written") as caught:
+        folder_write({"a.txt": b"x"}, tmp_path / "file" / "below")
+    assert "Not a directory" in str(caught.value)
