@@ -77,7 +77,7 @@ def _steps_missing() -> int:
             f"the database was made by a newer Gridtalk ({unknown[0]} is not known here): "
             "start that version, or restore a backup from before it"
         )
-    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    return len(executor.migration_plan(loader.graph.leaf_nodes()))
 
 
 def schema_check() -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +40,11 @@ class BrokerPlan:
 
 
 def broker_plan(
-    folder: Path, *, host: str, port: int, wanted: bool, taken: Collection[int] = ()
+    folder: Path, *, host: str, port: int, wanted: bool, taken: Mapping[str, int] | None = None
 ) -> BrokerPlan:
     """Choose the broker, check its port, write its files, and tell the children by environment.
 
-    ``taken`` are ports that are ours already, where nobody listens yet.
+    ``taken`` are ports that are ours already, by option, where nobody listens yet.
     :class:`SetupError` where the settings contradict each other or the port is taken.
     """
     url = os.environ.get("GRIDTALK_MQTT_URL", "").strip()
@@ -58,7 +58,7 @@ def broker_plan(
     os.environ["GRIDTALK_BROKER"] = str(kind)
     if kind is Kind.NONE:
         return BrokerPlan(kind, told="without MQTT: no IoTtalk v2 devices")
-    _port_check(host, port)
+    _port_check(host, port, taken or {})
     os.environ["GRIDTALK_MQTT_HOST"] = host
     os.environ["GRIDTALK_MQTT_PORT"] = str(port)
     if kind is Kind.AMQTT:
@@ -69,7 +69,7 @@ def broker_plan(
             "messages now and then. It is for the demo and for development only; on Debian: "
             "apt-get install mosquitto",
         )
-    server_port = _port_above(port, taken)
+    server_port = _port_above(port, (taken or {}).values())
     os.environ["GRIDTALK_MQTT_SERVER_PORT"] = str(server_port)
     broker = PrivateBroker(
         folder,
@@ -108,9 +108,10 @@ def broker_child(broker: PrivateBroker, folder: Path) -> Child:
     return child
 
 
-def _port_check(host: str, port: int) -> None:
-    from gridtalk.cli.up import port_check
+def _port_check(host: str, port: int, taken: Mapping[str, int]) -> None:
+    from gridtalk.cli.up import port_check, ports_differ
 
+    ports_differ({**taken, "--mqtt-port": port})
     try:
         port_check(host, port, option="--mqtt-port", host_option="--mqtt-host")
     except SetupError as error:

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,21 @@ def test_the_servers_own_port_is_none_that_is_ours_already(
     tmp_path: Path, bound: list[int]
 ) -> None:
     bound.append(1885)
-    mqtt.broker_plan(tmp_path, host="127.0.0.1", port=1883, wanted=True, taken=[8000, 1884])
+    ours = {"--port": 8000, "--iottalk-v1-port": 1884}
+    mqtt.broker_plan(tmp_path, host="127.0.0.1", port=1883, wanted=True, taken=ours)
     assert told()["GRIDTALK_MQTT_SERVER_PORT"] == "1886"
+
+
+def test_the_brokers_port_is_another_where_the_broker_is_ours(
+    tmp_path: Path, bound: list[int]
+) -> None:
+    plan = partial(mqtt.broker_plan, tmp_path, host="127.0.0.1", port=1883)
+    with pytest.raises(SetupError, match="--port and --mqtt-port are both 1883"):
+        plan(wanted=True, taken={"--port": 1883})
+    os.environ.pop("GRIDTALK_BROKER")
+    os.environ["GRIDTALK_MQTT_URL"] = "mqtts://grid:secret@broker"
+    assert plan(wanted=True, taken={"--port": 1883}).kind is Kind.OUTSIDE
+    assert plan(wanted=False, taken={"--port": 1883}).kind is Kind.NONE
 
 
 def test_two_options_with_one_port() -> None:

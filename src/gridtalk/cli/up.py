@@ -101,8 +101,7 @@ def up(
         ports = {"--port": port, **{f"--iottalk-{version}-port": root for version, root in roots}}
         for option, listening in ports.items():
             port_check(host, listening, option=option)
-        with_mqtt = ports if no_devices else {**ports, "--mqtt-port": mqtt_port}
-        ports_differ(with_mqtt)
+        ports_differ(ports)
         public_address_set(host, port)
         server = None if environment.database_url() else EmbeddedPostgres(folder)
         if server is None:
@@ -114,7 +113,7 @@ def up(
             host=mqtt_host,
             port=mqtt_port,
             wanted=not no_devices,
-            taken=ports.values(),
+            taken=ports,
         )
         lock.sign("up", public_url=os.environ["GRIDTALK_PUBLIC_URL"])
         if server is not None:

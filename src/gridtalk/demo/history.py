@@ -13,10 +13,12 @@ from django.db import transaction
 from gridtalk.core import clock
 from gridtalk.demo.meter import Meter
 from gridtalk.demo.people import MeterPhone
-from gridtalk.gateway.meter import wire
+from gridtalk.gateway.meter.wire import Reading
 from gridtalk.grid import models as grid
 from gridtalk.telemetry.services import NewReading, pcu_log_insert, primary_logs_insert
 
+#: A report of the power unit: its hour, its values, its text.
+_Unit = tuple[datetime, list[Decimal], str]
 #: Enough for any number of days; what is left over is taken off again, see below.
 _PLENTY = Decimal(1_000_000)
 #: How long a report is on its way.
@@ -47,32 +49,28 @@ def history_write(*, phone: MeterPhone, row: grid.Meter, until: datetime) -> int
     ]
     with transaction.atomic():
         primary_logs_insert(readings=rows)
-        for text in units:
-            unit = wire.parse(text)
-            assert isinstance(unit, wire.PcuLog)
-            at = clock.from_meter(unit.meter_time, row.time_zone)
+        for hour, values, text in units:
+            at = clock.from_meter(hour, row.time_zone)
             pcu_log_insert(
-                meter_id=row.pk,
-                meter_time=at,
-                values=unit.values,
-                raw=text,
-                received_at=at + _LATENCY,
+                meter_id=row.pk, meter_time=at, values=values, raw=text, received_at=at + _LATENCY
             )
     return len(rows)
 
 
-def _run(meter: Meter, until: datetime) -> tuple[list[wire.Reading], list[str]]:
+def _run(meter: Meter, until: datetime) -> tuple[list[Reading], list[_Unit]]:
+    """The reports of the circuits, and those of the power unit."""
     wanted = {address: line.credit for address, line in meter.circuits.items()}
     for line in meter.circuits.values():
         line.credit_set(_PLENTY)
-    found: list[wire.Reading] = []
-    units: list[str] = []
+    found: list[Reading] = []
+    units: list[_Unit] = []
     while meter.now < until:
         hour = meter.now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         meter.advance(min(hour, until))
         if meter.now == hour:
             found.extend(meter.readings())
-            units += [meter.pcu()] if meter.pcu_hours else []
+            if meter.pcu_hours:
+                units.append((hour, meter.power_unit.values(), meter.pcu()))
     surplus = {address: line.credit - wanted[address] for address, line in meter.circuits.items()}
     for address, line in meter.circuits.items():
         line.credit_set(wanted[address])

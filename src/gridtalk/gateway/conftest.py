@@ -1,11 +1,13 @@
 """A small village in the database, and hands to text, to drain and to look."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
 from django.db import transaction
 
+from gridtalk.gateway import callers
 from gridtalk.gateway.inbound import handle_waiting
 from gridtalk.grid.models import Circuit, Meter
 from gridtalk.grid.services import meter_create
@@ -20,6 +22,15 @@ from gridtalk.messaging.models import (
 )
 from gridtalk.messaging.outcomes import MessageOutcome
 from gridtalk.prepaid.services import token_batch_create
+
+
+@pytest.fixture(autouse=True)
+def _callers_forgotten() -> Iterator[None]:
+    """What the door remembers of interfaces, and of what it noted, is another test's."""
+    callers.forget()
+    yield
+    callers.forget()
+
 
 METER_PHONE = "+22370000001"
 CONSUMER = "+22370000002"

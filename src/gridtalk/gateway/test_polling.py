@@ -4,7 +4,6 @@ import pytest
 from django.test import Client
 
 from gridtalk.core.models import SystemLog
-from gridtalk.gateway import callers
 from gridtalk.gateway.conftest import Village
 from gridtalk.grid.models import Meter
 from gridtalk.grid.services import meter_key_set
@@ -12,11 +11,6 @@ from gridtalk.jobs.models import Job, JobMessage
 from gridtalk.jobs.verify import verify
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> None:
-    callers.forget()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """What an interface with a right key brings and nobody can read: each text has its line."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.test import Client
 
@@ -13,13 +11,6 @@ from gridtalk.messaging.testing import KEY, kannel
 pytestmark = pytest.mark.django_db
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    callers.forget()
-    yield
-    callers.forget()
 
 
 @pytest.fixture

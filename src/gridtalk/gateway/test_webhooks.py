@@ -3,7 +3,6 @@
 import base64
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,13 +24,6 @@ from gridtalk.messaging.testing import KEY, kannel, netbook
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
 NUMBER = "+22370008888"
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    callers.forget()
-    yield
-    callers.forget()
 
 
 @pytest.fixture

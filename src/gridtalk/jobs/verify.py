@@ -130,8 +130,8 @@ CHECKS: dict[str, str] = {
                           WHERE e.job_id = j.id AND e.cause = 'delivery')))))
     """,
 }
-# Newer than every report, so that only an acknowledgement or an alert can have said it; or older
-# than any word of a meter.
+# Of no time, or newer than every report, which only an acknowledgement or an alert can have said;
+# and there is none.
 _UNSAID = """
     SELECT count(*), sum(c.credit), min(c.id)
     FROM circuits c

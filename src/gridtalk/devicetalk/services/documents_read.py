@@ -12,14 +12,8 @@ from gridtalk.devicetalk.device_file_schema import (
     SourcePart,
     UsePart,
 )
-from gridtalk.devicetalk.models import (
-    Device,
-    DeviceDf,
-    SaFunction,
-)
-from gridtalk.devicetalk.services.device_spec import (
-    plain_type,
-)
+from gridtalk.devicetalk.models import Device, DeviceDf, SaFunction
+from gridtalk.devicetalk.services.device_spec import plain_type
 
 
 def device_document(*, device: Device, flat: bool = False) -> DeviceDocument:
